@@ -1,0 +1,2 @@
+//! Room `agents`: see ARCHITECTURE.md.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Room `apply`: see ARCHITECTURE.md.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Room `control`: see ARCHITECTURE.md.
+#![forbid(unsafe_code)]

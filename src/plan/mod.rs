@@ -1,0 +1,2 @@
+//! Room `plan`: see ARCHITECTURE.md.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Room `probe`: see ARCHITECTURE.md.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Room `supervise`: see ARCHITECTURE.md.
+#![forbid(unsafe_code)]

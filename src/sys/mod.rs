@@ -1,0 +1,7 @@
+//! The only unsafe code: thin wrappers over system calls, no policy.
+//!
+//! One file per family; each `unsafe` block has a SAFETY line and names its man page.
+#![allow(unsafe_code)]
+
+pub mod spawn;
+pub mod wait;
