@@ -29,6 +29,7 @@ const PERCENT: Kind = Kind::Int { min: 1, max: 100 };
 registry! {
     "Paths" {
         RUNTIME_MODE: String = "SKILL_RUNNER_RUNTIME_MODE", "paths.mode", Kind::OneOf(&["auto", "container", "local"]), Some("auto"), "", "container or local defaults; auto looks for container markers";
+        LOCAL_ROOT: PathBuf = "SKILL_RUNNER_LOCAL_ROOT", "paths.local_root", Kind::Path, None, "", "local mode's folder (XDG_DATA_HOME/skill-runner, ~/.local/share/skill-runner)";
         DATA_DIR: PathBuf = "SKILL_RUNNER_DATA_DIR", "paths.data", Kind::Path, None, "", "run data: runs, requests, databases, status files (/data, local: DIR/data)";
         AGENT_CACHE_DIR: PathBuf = "SKILL_RUNNER_AGENT_CACHE_DIR", "paths.cache", Kind::Path, None, "", "cache volume's folder (/opt/cache/skill-runner, local: DIR/agent-cache)";
         AGENT_HOME: PathBuf = "SKILL_RUNNER_AGENT_HOME", "paths.agent_home", Kind::Path, None, "", "the isolated home of the agent CLIs (CACHE/agent-home)";
