@@ -84,6 +84,7 @@ registry! {
         TTYD_HOST: String = "UI_SHELL_TTYD_BIND_HOST", "ui.ttyd_host", Kind::Text, Some("0.0.0.0"), "", "the address the terminal is published on";
         TTYD_PORT: i64 = "UI_SHELL_TTYD_PORT", "ui.ttyd_port", PORT, Some("7681"), "", "the port the terminal is published on";
         TERMINAL_TTL: i64 = "UI_SHELL_HARD_TTL_SECONDS", "ui.terminal_ttl", Kind::Int { min: 60, max: 86400 }, Some("1800"), "s", "a terminal session's time limit";
+        TERMINAL_ORIGINS: Vec<String> = "SKILL_INIT_TERMINAL_ORIGINS", "ui.terminal_origins", Kind::List, None, "", "further origins (scheme://host[:port]) whose pages may open the terminal, beside the one that it is published on";
     }
     "Supervision" {
         STOP_GRACE: Duration = "SKILL_INIT_STOP_GRACE", "supervise.stop_grace", Kind::Duration, Some("8s"), "", "the whole stop, from signal to exit; keep it below the platform's (Docker: 10 s)";
@@ -103,6 +104,7 @@ registry! {
     "Health and control" {
         GATEWAY: bool = "SKILL_INIT_GATEWAY", "http.gateway", Kind::Bool, Some("true"), "", "serve /livez, /readyz, /startupz and /metrics";
         HTTP_ADDR: String = "SKILL_INIT_HTTP_ADDR", "http.addr", Kind::Address, Some("0.0.0.0:8079"), "", "the gateway's address";
+        CONTROL_FROM_INSIDE: bool = "SKILL_INIT_CONTROL_FROM_INSIDE", "http.control_from_inside", Kind::Bool, Some("false"), "", "let supervised processes (agents) start, stop, restart and reload through the control socket";
     }
     "Logging" {
         LOG: String = "SKILL_INIT_LOG", "log.level", Kind::OneOf(&["error", "warn", "info", "debug", "trace"]), Some("info"), "", "how much skill-init itself logs";
