@@ -1,0 +1,173 @@
+//! Who holds the pids and the memory: a bounded walk over `/proc`.
+//!
+//! For naming the top owners when a budget runs short and for knowing adopted orphans. With `hidepid` or inside another
+//! user's view processes may be missing; a process may end between two reads: both are passed over.
+#![forbid(unsafe_code)]
+
+use super::read;
+use crate::layout::Root;
+use serde::Serialize;
+use std::fs;
+
+/// Directory entries of `/proc` that are looked at in one walk.
+pub const MAX_SCANNED: usize = 32_768;
+
+/// One process, from `/proc/PID/stat` (proc_pid_stat(5)).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Process {
+    /// Process id in our PID namespace.
+    pub pid: i32,
+    /// Parent; 0 when it lies outside our namespace.
+    pub ppid: i32,
+    /// Process group.
+    pub pgid: i32,
+    /// Session.
+    pub sid: i32,
+    /// Command name, at most 15 bytes; control characters are replaced.
+    pub comm: String,
+    /// State letter: `R`, `S`, `D`, `Z`, `T`, ...
+    pub state: char,
+    /// Threads; each counts against the pids limit. A zombie has 1.
+    pub threads: u64,
+    /// Resident memory in pages; shared pages count in every process that maps them.
+    pub rss_pages: u64,
+    /// Start, in clock ticks (`_SC_CLK_TCK`, 100 per second on Linux) since boot.
+    pub start_ticks: u64,
+}
+
+impl Process {
+    /// Has ended and waits to be reaped.
+    pub const fn is_zombie(&self) -> bool {
+        self.state == 'Z'
+    }
+}
+
+/// Result of a walk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+pub struct Scan {
+    /// In the order of `/proc`, which is by pid.
+    pub processes: Vec<Process>,
+    /// There were more than `MAX_SCANNED`.
+    pub truncated: bool,
+}
+
+/// What the owners are ranked by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// Threads (pids).
+    Threads,
+    /// Resident memory.
+    Memory,
+}
+
+impl Scan {
+    /// The greatest owners first; equal ones by pid.
+    pub fn top(&self, by: By, count: usize) -> Vec<&Process> {
+        let key = |p: &&Process| match by {
+            By::Threads => p.threads,
+            By::Memory => p.rss_pages,
+        };
+        let mut all: Vec<&Process> = self.processes.iter().collect();
+        all.sort_by(|a, b| key(b).cmp(&key(a)).then(a.pid.cmp(&b.pid)));
+        all.truncate(count);
+        all
+    }
+    /// Processes that have ended and were not reaped.
+    pub fn zombies(&self) -> usize {
+        self.processes.iter().filter(|p| p.is_zombie()).count()
+    }
+}
+
+/// Walks `/proc`: one small read per process, about 10 microseconds each.
+pub fn scan(root: &Root) -> Scan {
+    let mut found = Scan::default();
+    let Ok(entries) = fs::read_dir(root.join("/proc")) else { return found };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    for (seen, pid) in pids.enumerate() {
+        if seen >= MAX_SCANNED {
+            found.truncated = true;
+            break;
+        }
+        let stat = read::text(root, &format!("/proc/{pid}/stat"));
+        found.processes.extend(stat.ok().and_then(|text| stat_line(&text)));
+    }
+    found
+}
+
+/// One process by its pid; `None` when it has gone.
+pub fn one(root: &Root, pid: i32) -> Option<Process> {
+    stat_line(&read::text(root, &format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// Parses `/proc/PID/stat`. The name may hold spaces and parentheses: it ends at the last `)`.
+pub fn stat_line(text: &str) -> Option<Process> {
+    let (pid, rest) = text.split_once(" (")?;
+    let (comm, rest) = rest.rsplit_once(") ")?;
+    let mut words = rest.split_ascii_whitespace();
+    let state = words.next()?.chars().next()?;
+    let ppid = words.next()?.parse().ok()?;
+    let pgid = words.next()?.parse().ok()?;
+    let sid = words.next()?.parse().ok()?;
+    // Fields are numbered from 1 in the man page; `state` is 3, num_threads 20, starttime 22, rss 24.
+    let mut words = words.skip(13);
+    let threads = words.next()?.parse().ok()?;
+    let start_ticks = words.nth(1)?.parse().ok()?;
+    let rss_pages = words.nth(1)?.parse::<i64>().ok()?;
+    Some(Process {
+        pid: pid.parse().ok()?,
+        ppid,
+        pgid,
+        sid,
+        comm: comm.chars().map(|c| if c.is_control() { '?' } else { c }).collect(),
+        state,
+        threads,
+        rss_pages: u64::try_from(rss_pages).unwrap_or_default(),
+        start_ticks,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const LINE: &str = "77 (a) (b\n) S 1 70 60 0 -1 4194560 100 0 0 0 1 2 0 0 20 0 9 0 12345 1000000 321 18446744073709551615 1 1 0 0\n";
+
+    #[test]
+    fn a_name_with_spaces_and_parentheses_is_kept_and_made_printable() {
+        let process = stat_line(LINE).unwrap();
+        assert_eq!((process.pid, process.ppid, process.pgid, process.sid), (77, 1, 70, 60));
+        assert_eq!(process.comm, "a) (b?");
+        assert_eq!((process.threads, process.start_ticks, process.rss_pages), (9, 12345, 321));
+    }
+
+    #[test]
+    fn the_walk_finds_this_very_process_and_its_threads() {
+        let scan = scan(&Root::real());
+        let own = scan.processes.iter().find(|p| p.pid == std::process::id() as i32).unwrap();
+        assert!(own.threads >= 1 && own.rss_pages > 0 && !own.is_zombie());
+        assert_eq!(one(&Root::real(), own.pid).map(|p| p.start_ticks), Some(own.start_ticks));
+    }
+
+    #[test]
+    fn owners_are_ranked_and_zombies_counted() {
+        let process =
+            |pid, threads, rss_pages, state| Process { pid, threads, rss_pages, state, ..stat_line(LINE).unwrap() };
+        let scan = Scan {
+            processes: vec![process(1, 5, 1, 'S'), process(2, 9, 0, 'Z'), process(3, 5, 7, 'R')],
+            truncated: false,
+        };
+        let pids = |by| scan.top(by, 2).iter().map(|p| p.pid).collect::<Vec<_>>();
+        assert_eq!(pids(By::Threads), [2, 1]);
+        assert_eq!(pids(By::Memory), [3, 1]);
+        assert_eq!(scan.zombies(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_makes_it_fail(text in "[ -~\n]{0,200}", tail in "[0-9 -]{0,120}") {
+            let _ = stat_line(&text);
+            let _ = stat_line(&format!("1 ({text}) S {tail}"));
+        }
+    }
+}
