@@ -3,5 +3,6 @@
 //! One file per family; each `unsafe` block has a SAFETY line and names its man page.
 #![allow(unsafe_code)]
 
+pub mod fs;
 pub mod spawn;
 pub mod wait;
