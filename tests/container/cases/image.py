@@ -1,0 +1,68 @@
+"""The image itself: what is in it, what is not, who it runs as."""
+
+import json
+
+from suite.cases import case, check, same
+
+ENGINES = ("codex", "gemini", "iflow", "opencode")
+
+
+def config(world):
+    """The image's configuration."""
+    return json.loads(world.engine.docker("image", "inspect", "-f", "{{json .Config}}", world.image).out)
+
+
+@case("image: entry point, user, ports, stop signal, health check, labels as documented")
+def facts(world):
+    """The contract's fields."""
+    shown = config(world)
+    same("entry point", shown["Entrypoint"], ["/sbin/skill-init", "entrypoint"])
+    same("user", shown["User"], "10001:10001")
+    same("working directory", shown["WorkingDir"], "/app")
+    same("ports", sorted(shown["ExposedPorts"]), ["7681/tcp", "8000/tcp", "8079/tcp"])
+    same("stop signal", shown["StopSignal"], "SIGTERM")
+    same("health check", shown["Healthcheck"]["Test"], ["CMD", "/sbin/skill-init", "health"])
+    same("licence label", shown["Labels"]["org.opencontainers.image.licenses"], "MIT OR Apache-2.0")
+    return "entrypoint /sbin/skill-init entrypoint, 10001:10001, 8000 7681 8079, SIGTERM"
+
+
+@case("image: the environment of the contract")
+def environment(world):
+    """Names and values that existing images have."""
+    env = dict(pair.split("=", 1) for pair in config(world)["Env"])
+    cache = "/opt/cache/skill-runner"
+    wanted = {
+        "PYTHONUNBUFFERED": "1", "SKILL_RUNNER_RUNTIME_MODE": "container", "SKILL_RUNNER_DATA_DIR": "/data",
+        "SKILL_RUNNER_AGENT_CACHE_DIR": cache, "SKILL_RUNNER_AGENT_HOME": f"{cache}/agent-home",
+        "SKILL_RUNNER_NPM_PREFIX": f"{cache}/npm", "NPM_CONFIG_PREFIX": f"{cache}/npm",
+        "UV_CACHE_DIR": f"{cache}/uv_cache", "UV_PROJECT_ENVIRONMENT": f"{cache}/uv_venv",
+        "PATH": f"/opt/venv/bin:{cache}/npm/bin:/usr/local/bin:/usr/bin:/bin",
+    }
+    for name, value in wanted.items():
+        same(name, env.get(name), value)
+    check("UI_BASIC_AUTH_PASSWORD" not in env, "a credential is baked into the image")
+    return f"{len(wanted)} variables"
+
+
+@case("image: runtime tools are there, agent CLIs are not")
+def tools(world):
+    """Each tool runs; no engine's command is on PATH."""
+    script = ("set -e; python3 --version; node --version; npm --version; git --version; rg --version | head -1; "
+              "fd --version; fzf --version; sqlite3 --version | cut -c1-6; ps --version; curl --version | head -1; "
+              "uv --version; bwrap --version; ttyd --version; skill-init --version; "
+              f"for e in {' '.join(ENGINES)} claude; do ! command -v $e || exit 9; done; id -u")
+    shown = world.run("--entrypoint", "sh", world.image, "-c", script).out.splitlines()
+    check(shown[0].startswith("Python 3.11."), f"Python 3.11: {shown[0]}")
+    check(shown[1].startswith("v24."), f"Node 24: {shown[1]}")
+    check(any(line.startswith("ttyd version 1.7.7") for line in shown), f"ttyd 1.7.7: {shown}")
+    same("uid", shown[-1], "10001")
+    return f"{shown[0]}, node {shown[1]}, ttyd 1.7.7, no agent CLI"
+
+
+@case("image: the pre-made folders belong to 10001, and group 0 has the same rights")
+def folders(world):
+    """For the default user and for an arbitrary uid in group 0."""
+    paths = ["/app", "/app/skills", "/data", "/opt/config", "/opt/cache", "/opt/cache/skill-runner"]
+    shown = world.run("--entrypoint", "stat", world.image, "-c", "%u:%g %a", *paths).out.split("\n")[:-1]
+    same("owner and mode", set(shown), {"10001:0 2775"})
+    return "10001:0 2775: " + " ".join(paths)

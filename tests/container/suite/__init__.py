@@ -1,0 +1,1 @@
+"""The parts of the container suite: engine, base image, product image, cases. Standard library only."""
