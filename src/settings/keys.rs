@@ -111,4 +111,13 @@ registry! {
         LOG_FORMAT: String = "SKILL_INIT_LOG_FORMAT", "log.format", Kind::OneOf(&["auto", "text", "json"]), Some("auto"), "", "auto: text on a terminal, JSON elsewhere";
         LOG_PREFIX: bool = "SKILL_INIT_LOG_PREFIX", "log.prefix", Kind::Bool, Some("false"), "", "prefix each line of a service's output with its name";
     }
+    "API worker" {
+        ENGINE_HARD_TIMEOUT: i64 = "SKILL_RUNNER_ENGINE_HARD_TIMEOUT_SECONDS", "worker.engine_timeout", Kind::Int { min: 1, max: 604_800 }, Some("1200"), "s", "an engine's deadline per attempt";
+        SESSION_TIMEOUT: i64 = "SKILL_RUNNER_SESSION_TIMEOUT_SEC", "worker.session_timeout", Kind::Int { min: 1, max: 604_800 }, Some("1200"), "s", "how long an interactive run waits for its user";
+        TEMP_PACKAGE_MAX: i64 = "TEMP_SKILL_PACKAGE_MAX_BYTES", "worker.temp_package_max", Kind::Int { min: 1024, max: 4_294_967_296 }, Some("20971520"), "bytes", "largest uploaded temporary skill package, compressed";
+        TEMP_RETENTION_HOURS: i64 = "TEMP_SKILL_ORPHAN_RETENTION_HOURS", "worker.temp_retention", Kind::Int { min: 1, max: 87_600 }, Some("24"), "h", "how long a temporary skill run that never started is kept";
+        UPLOAD_MAX: i64 = "SKILL_API_UPLOAD_MAX_BYTES", "worker.upload_max", Kind::Int { min: 1024, max: 1_099_511_627_776 }, Some("104857600"), "bytes", "largest uploaded archive, compressed; unpacked it may be eight times as large";
+        RUN_RETENTION: Duration = "SKILL_API_RUN_RETENTION", "worker.run_retention", Kind::Duration, Some("168h"), "", "how long a finished run is kept";
+        CLEANUP_INTERVAL: Duration = "SKILL_API_CLEANUP_INTERVAL", "worker.cleanup_interval", Kind::Duration, Some("1h"), "", "between two cleanups of old runs; the first one comes a minute after the start";
+    }
 }

@@ -1,0 +1,9 @@
+//! `/v1/skill-packages`: upload and installation.
+
+use crate::state::Shared;
+use axum::Router;
+
+/// The routes of this room.
+pub fn router(_app: &Shared) -> Router {
+    Router::new()
+}

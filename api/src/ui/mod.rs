@@ -1,0 +1,9 @@
+//! The pages under `/ui`.
+
+use crate::state::Shared;
+use axum::Router;
+
+/// The routes of this room.
+pub fn router(_app: &Shared) -> Router {
+    Router::new()
+}
