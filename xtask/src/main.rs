@@ -1,1 +1,28 @@
-fn main() {}
+//! Developer tasks: `cargo xtask TASK`.
+//!
+//! `dist` builds the release artefact. A task that finds something wrong says what and exits 1.
+#![forbid(unsafe_code)]
+
+mod dist;
+
+use std::process::ExitCode;
+
+const USAGE: &str =
+    "usage: cargo xtask TASK\n\n  dist [--profile NAME]   static skill-init and skill-api in target/dist";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let task = args.next().unwrap_or_default();
+    let rest: Vec<String> = args.collect();
+    let done = match task.as_str() {
+        "dist" => dist::run(&rest),
+        _ => Err(USAGE.to_owned()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("{reason}");
+            ExitCode::FAILURE
+        }
+    }
+}

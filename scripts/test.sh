@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# Everything that needs no container: formatting, lints, generated documents, tests, doc tests.
+#
+#   scripts/test.sh
+#
+# On a Debian machine as root, missing system packages are installed; elsewhere they are named. Every step has a time
+# limit, reads no standard input, and the first one that fails ends the run. The container suite is
+# tests/container/run.py; .ci/run runs both.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+exec </dev/null
+
+step() { # minutes command...
+  local minutes=$1 start=$SECONDS
+  shift
+  printf -- '--- %s\n' "$*"
+  timeout --kill-after=30 "${minutes}m" "$@" || {
+    local code=$?
+    [ "$code" = 124 ] && echo "no end within $minutes minutes: $*" >&2
+    exit "$code"
+  }
+  printf -- '--- %d s\n' $((SECONDS - start))
+}
+
+# cc and libc for the linker and the bundled SQLite; strace, util-linux and procps for tests of system calls and processes.
+need=()
+command -v cc >/dev/null || need+=(gcc libc6-dev)
+command -v unshare >/dev/null || need+=(util-linux)
+command -v ps >/dev/null || need+=(procps)
+command -v strace >/dev/null || need+=(strace)
+if [ ${#need[@]} -gt 0 ]; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    export DEBIAN_FRONTEND=noninteractive
+    step 10 apt-get -qq -o DPkg::Lock::Timeout=300 update
+    step 10 apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 install -y --no-install-recommends "${need[@]}"
+  else
+    echo "missing: ${need[*]} (Debian's names); tests that need them say so and are skipped" >&2
+  fi
+fi
+command -v cargo >/dev/null || { echo "cargo is missing: install Rust, https://rustup.rs" >&2; exit 1; }
+
+step 5 cargo fmt --all --check
+step 25 cargo clippy --locked --workspace --all-targets -- -D warnings
+step 10 cargo xtask docs --check
+if command -v cargo-deny >/dev/null; then
+  step 5 cargo deny --offline check bans licenses sources
+else
+  echo "skipped: cargo deny (not installed; cargo install cargo-deny)"
+fi
+if cargo nextest --version >/dev/null 2>&1; then
+  step 30 cargo nextest run --locked --workspace --no-fail-fast
+  step 10 cargo test --locked --workspace --doc
+else
+  step 30 cargo test --locked --workspace --no-fail-fast
+fi
+echo "scripts/test.sh: all steps passed"
