@@ -84,6 +84,10 @@ pub fn command() -> clap::Command {
 
 /// Parses `args` (argv, argv[0] included) and runs the command.
 pub fn main(args: Vec<OsString>) -> Exit {
+    // On every service's way to its exec: no parser for this one.
+    if args.get(1).is_some_and(|arg| arg == "exec-stage") {
+        return crate::supervise::exec_stage::run(args.into_iter().skip(2));
+    }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => {

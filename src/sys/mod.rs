@@ -4,5 +4,9 @@
 #![allow(unsafe_code)]
 
 pub mod fs;
+pub mod identity;
+pub mod limits;
+pub mod process;
+pub mod socket;
 pub mod spawn;
 pub mod wait;
