@@ -7,5 +7,6 @@
 pub mod client;
 pub mod peer;
 pub mod protocol;
+pub mod render;
 pub mod rundir;
 pub mod server;
