@@ -7,3 +7,10 @@
 #![forbid(unsafe_code)]
 
 pub mod catalogue;
+pub mod check;
+pub mod environment;
+pub mod install;
+pub mod lock;
+pub mod npm;
+pub mod prefix;
+pub mod run;

@@ -6,6 +6,7 @@
 pub mod fs;
 pub mod identity;
 pub mod limits;
+pub mod pidfd;
 pub mod process;
 pub mod socket;
 pub mod spawn;

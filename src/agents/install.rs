@@ -1,0 +1,555 @@
+//! Ensure, upgrade, roll back, repair.
+//!
+//! ```text
+//! lock -> sweep -> repair -> room? -> npm into staging -> does it run, and as its package.json says?
+//!      -> generation (rename) -> switch (rename) -> does it run from its place? -> collect
+//! ```
+//!
+//! Until the switch nothing that anybody uses has been touched; the switch is one rename; after it the one
+//! before is still there. Killed at any instant, the next command sweeps the staging folder, or finds a
+//! proven generation and switches to it.
+
+use super::{
+    catalogue::{Catalogue, Engine},
+    check::{self, Answer, Found, Surroundings},
+    lock::{LockError, PrefixLock},
+    npm::{self, Npm},
+    prefix::{self, Current, Generation, Manifest, Place, PrefixError},
+    run::{Ended, Interrupt, RunError},
+};
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+/// What became of one engine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// It ran before anything was done.
+    AlreadyPresent,
+    /// npm installed it.
+    Installed,
+    /// It was there, interrupted or broken, and was mended without npm.
+    Repaired,
+    /// A newer (or the asked for) version took its place.
+    Upgraded {
+        /// The version before.
+        from: String,
+    },
+    /// It is the newest already.
+    UpToDate,
+    /// The version before is back.
+    RolledBack {
+        /// The version that was left.
+        from: String,
+    },
+    /// It cannot be installed, for a reason that the catalogue knows.
+    Unavailable,
+    /// It failed; what was there before is still there.
+    Failed,
+}
+
+impl Action {
+    /// The word of the report.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::AlreadyPresent => "already_present",
+            Self::Installed => "installed",
+            Self::Repaired => "repaired",
+            Self::Upgraded { .. } => "upgraded",
+            Self::UpToDate => "up_to_date",
+            Self::RolledBack { .. } => "rolled_back",
+            Self::Unavailable => "unavailable",
+            Self::Failed => "install_failed",
+        }
+    }
+}
+
+/// The report on one engine.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The engine.
+    pub engine: String,
+    /// Its package.
+    pub package: String,
+    /// What became of it.
+    pub action: Action,
+    /// The version that answers now, as printed; empty: none does.
+    pub version: String,
+    /// Why, where something failed: a sentence, then npm's own words, one line each.
+    pub reason: Vec<String>,
+    /// npm's exit status, where npm ran.
+    pub npm_status: Option<u8>,
+    /// Did it run before and after?
+    pub present: (bool, bool),
+    /// How long it took.
+    pub elapsed: Duration,
+}
+
+/// Why an engine could not be installed, upgraded or rolled back.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallError {
+    /// There is no npm.
+    #[error("npm is not on PATH; install node and npm, or put the CLI on PATH yourself")]
+    NoNpm,
+    /// Not enough room.
+    #[error("{needed} MiB are needed on {path} and {free} MiB are free; make room or enlarge the volume")]
+    Space {
+        /// Where.
+        path: PathBuf,
+        /// MiB needed.
+        needed: u64,
+        /// MiB free.
+        free: u64,
+    },
+    /// npm failed, or met its deadline.
+    #[error("npm install: {how}")]
+    Npm {
+        /// How it ended.
+        how: String,
+        /// Its exit status.
+        status: u8,
+        /// Its own words.
+        words: Vec<String>,
+    },
+    /// npm was content, but what it installed does not run or is not what it says.
+    #[error("npm ended with 0, but what it installed does not work: {reason}")]
+    Unproven {
+        /// What happened instead.
+        reason: String,
+        /// npm's words.
+        words: Vec<String>,
+    },
+    /// There is no generation to go back to.
+    #[error("no earlier generation of {0} is kept; install one with: skill-init agents upgrade {0}@VERSION")]
+    NoPrevious(String),
+    /// The earlier generation does not run any more.
+    #[error("the earlier generation {version} does not run: {reason}; nothing was changed")]
+    PreviousBroken {
+        /// Its version.
+        version: String,
+        /// Why.
+        reason: String,
+    },
+    /// The registry could not be asked.
+    #[error("the newest version is not known: {0}")]
+    Newest(String),
+    /// A file operation failed.
+    #[error(transparent)]
+    Prefix(#[from] PrefixError),
+    /// The lock was not had.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// npm could not be started.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+/// What a caller hears while it goes on.
+#[derive(Debug, Clone, Copy)]
+pub enum News<'a> {
+    /// Something worth a line.
+    Note(&'a str, &'a str),
+    /// npm has been at it for this long.
+    Working(&'a str, Duration),
+    /// An engine is done.
+    Done(&'a Report),
+}
+
+/// Installs into one prefix.
+pub struct Installer<'a> {
+    /// The surroundings.
+    pub around: Surroundings<'a>,
+    /// Deadline of one npm install.
+    pub npm_deadline: Duration,
+    /// Who hears of it.
+    pub news: &'a mut dyn FnMut(News<'_>),
+}
+
+/// Engine and, where asked for, version: `codex` or `codex@0.164.0`.
+#[derive(Debug, Clone)]
+pub struct Wanted<'a> {
+    /// The engine.
+    pub engine: &'a Engine,
+    /// The version; `None`: the newest that fits.
+    pub version: Option<String>,
+}
+
+impl<'a> Wanted<'a> {
+    /// Parses `ENGINE[@VERSION]`; the error says which names are known.
+    pub fn parse(text: &str, catalogue: &'a Catalogue) -> Result<Self, String> {
+        let (name, version) = text.split_once('@').map_or((text, None), |(n, v)| (n, Some(v)));
+        let engine = catalogue.select(&[name])?.into_iter().next();
+        let version = version.filter(|v| !v.is_empty()).map(str::to_owned);
+        if let Some(bad) =
+            version.as_deref().filter(|v| v.contains(|c: char| !(c.is_ascii_alphanumeric() || ".-+".contains(c))))
+        {
+            return Err(format!("\"{bad}\" is not a version or tag"));
+        }
+        engine.map(|engine| Self { engine, version }).ok_or_else(|| format!("\"{name}\" is not one engine"))
+    }
+}
+
+impl Installer<'_> {
+    /// Makes each of these engines run, if it can be done; one after another.
+    pub fn ensure(&mut self, engines: &[&Engine]) -> Vec<Report> {
+        self.each(engines.iter().map(|engine| Wanted { engine, version: None }), Self::ensure_one)
+    }
+    /// Brings each to the newest (or the given) version.
+    pub fn upgrade(&mut self, wanted: &[Wanted<'_>]) -> Vec<Report> {
+        self.each(wanted.iter().cloned(), Self::upgrade_one)
+    }
+    /// Goes back to the generation before.
+    pub fn rollback(&mut self, engine: &Engine) -> Report {
+        let wanted = Wanted { engine, version: None };
+        self.each([wanted].into_iter(), Self::rollback_one).pop().unwrap_or_else(|| self.blank(engine))
+    }
+
+    fn each<'e>(
+        &mut self,
+        wanted: impl Iterator<Item = Wanted<'e>>,
+        mut step: impl FnMut(&mut Self, &Wanted<'e>, &mut Report) -> Result<Action, InstallError>,
+    ) -> Vec<Report> {
+        let mut reports = Vec::new();
+        for wanted in wanted {
+            let start = Instant::now();
+            let mut report = self.blank(wanted.engine);
+            if self.around.interrupt.is_some_and(Interrupt::happened) {
+                report.reason = vec!["stopped before its turn".to_owned()];
+            } else {
+                match step(self, &wanted, &mut report) {
+                    Ok(action) => report.action = action,
+                    Err(error) => {
+                        report.reason = vec![error.to_string()];
+                        if let InstallError::Npm { words, .. } | InstallError::Unproven { words, .. } = &error {
+                            report.reason.extend(words.iter().cloned());
+                        }
+                        if let InstallError::Npm { status, .. } = error {
+                            report.npm_status = Some(status);
+                        }
+                        let now = self.answer(wanted.engine);
+                        report.present.1 = now.is_some();
+                        report.version = now.map(|a| a.line).unwrap_or_default();
+                    }
+                }
+            }
+            report.elapsed = start.elapsed();
+            (self.news)(News::Done(&report));
+            reports.push(report);
+        }
+        reports
+    }
+
+    fn blank(&self, engine: &Engine) -> Report {
+        Report {
+            engine: engine.name.clone(),
+            package: engine.package.clone(),
+            action: Action::Failed,
+            version: String::new(),
+            reason: Vec::new(),
+            npm_status: None,
+            present: (false, false),
+            elapsed: Duration::ZERO,
+        }
+    }
+
+    fn ensure_one(&mut self, wanted: &Wanted<'_>, report: &mut Report) -> Result<Action, InstallError> {
+        let engine = wanted.engine;
+        let before = self.answer(engine);
+        report.present.0 = before.is_some();
+        if let Some(answer) = before {
+            if self.litter(engine) {
+                let _lock = self.lock(engine)?;
+                self.tidy(engine)?;
+            }
+            return Ok(done(report, answer, Action::AlreadyPresent));
+        }
+        if engine.unavailable.is_some() && !fs::exists(self.place(engine).package()).unwrap_or(false) {
+            return Ok(unavailable(engine, report));
+        }
+        let mut lock = self.lock(engine)?;
+        // Somebody else may have been at it while we waited.
+        if let Some(answer) = self.answer(engine) {
+            return Ok(done(report, answer, Action::AlreadyPresent));
+        }
+        if let Some(answer) = self.repair(engine)? {
+            return Ok(done(report, answer, Action::Repaired));
+        }
+        if engine.unavailable.is_some() {
+            return Ok(unavailable(engine, report));
+        }
+        let answer = self.install(wanted, &mut lock, report)?;
+        Ok(done(report, answer, Action::Installed))
+    }
+
+    fn upgrade_one(&mut self, wanted: &Wanted<'_>, report: &mut Report) -> Result<Action, InstallError> {
+        let engine = wanted.engine;
+        let mut lock = self.lock(engine)?;
+        let mut before = self.answer(engine);
+        report.present.0 = before.is_some();
+        if before.is_none() {
+            before = self.repair(engine)?;
+        } else {
+            self.tidy(engine)?;
+        }
+        if let Some(reason) = &engine.unavailable {
+            report.reason = vec![reason.clone()];
+            report.version = before.map(|a| a.line).unwrap_or_default();
+            return Ok(Action::Unavailable);
+        }
+        let installed = self.installed_version(engine);
+        if let Some(answer) = &before {
+            let newest = match &wanted.version {
+                Some(version) => version.clone(),
+                None => self.npm()?.newest(&engine.package, self.around).map_err(InstallError::Newest)?,
+            };
+            if installed.as_ref() == Some(&newest) {
+                return Ok(done(report, answer.clone(), Action::UpToDate));
+            }
+            // Long before the switch, so that no start is under way in the plain folder when it comes.
+            self.place(engine).adopt()?;
+        }
+        let answer = self.install(wanted, &mut lock, report)?;
+        let action = match (before, installed) {
+            (Some(_), Some(from)) if Some(&from) == self.installed_version(engine).as_ref() => Action::UpToDate,
+            (Some(old), from) => Action::Upgraded { from: from.unwrap_or(old.version.to_string()) },
+            (None, _) => Action::Installed,
+        };
+        Ok(done(report, answer, action))
+    }
+
+    fn rollback_one(&mut self, wanted: &Wanted<'_>, report: &mut Report) -> Result<Action, InstallError> {
+        let engine = wanted.engine;
+        let place = Place { prefix: &self.around.layout.npm_prefix, engine };
+        let _lock = self.lock(engine)?;
+        report.present.0 = self.answer(engine).is_some();
+        self.tidy(engine)?;
+        place.adopt()?;
+        let from = self.installed_version(engine).unwrap_or_else(|| "nothing that runs".to_owned());
+        let to = place.previous().ok_or_else(|| InstallError::NoPrevious(engine.name.clone()))?;
+        if let Err(reason) = self.prove(engine, &to) {
+            return Err(InstallError::PreviousBroken { version: to.version, reason });
+        }
+        place.switch(&to)?;
+        match self.answer(engine) {
+            Some(answer) => Ok(done(report, answer, Action::RolledBack { from })),
+            None => Err(InstallError::PreviousBroken { version: to.version, reason: self.why(engine) }),
+        }
+    }
+
+    /// npm into staging, proof, switch, proof; the one before comes back where the last proof fails.
+    fn install(
+        &mut self,
+        wanted: &Wanted<'_>,
+        lock: &mut PrefixLock,
+        report: &mut Report,
+    ) -> Result<Answer, InstallError> {
+        let engine = wanted.engine;
+        let npm = self.npm()?;
+        if let Err((path, needed, free)) = npm::space(engine, self.around) {
+            return Err(InstallError::Space { path, needed, free });
+        }
+        let place = Place { prefix: &self.around.layout.npm_prefix, engine };
+        let staging = place.staging()?;
+        let what =
+            wanted.version.as_deref().map_or_else(|| engine.package.clone(), |v| format!("{}@{v}", engine.package));
+        (self.news)(News::Note(&engine.name, &format!("installing {what}")));
+        let news = &mut self.news;
+        let outcome = npm.install(engine, wanted.version.as_deref(), &staging, lock, self.around, &mut |elapsed| {
+            news(News::Working(&engine.name, elapsed));
+        });
+        let proven = outcome.map_err(InstallError::from).and_then(|outcome| {
+            report.npm_status = Some(outcome.status.code());
+            let words = npm::words(&outcome.stderr);
+            if !outcome.success() {
+                let how = match outcome.ended {
+                    Ended::Deadline => format!("no end within {:.0?} (SKILL_INIT_NPM_TIMEOUT)", self.npm_deadline),
+                    _ => outcome.how(),
+                };
+                return Err(InstallError::Npm { how, status: outcome.status.code(), words });
+            }
+            self.prove_staging(engine, &staging).map_err(|reason| InstallError::Unproven { reason, words })
+        });
+        let version = match proven {
+            Ok(version) => version,
+            Err(error) => {
+                place.discard(&staging)?;
+                return Err(error);
+            }
+        };
+        // The version that is there already and runs: nothing to switch.
+        if self.installed_version(engine).as_ref() == Some(&version)
+            && matches!(place.current(), Current::Generation(_))
+            && let Some(answer) = self.answer(engine)
+        {
+            place.discard(&staging)?;
+            return Ok(answer);
+        }
+        let before = place.current();
+        let generation = place.promote(&staging, &version)?;
+        place.switch(&generation)?;
+        let Some(answer) = self.answer(engine) else {
+            let reason = self.why(engine);
+            if let Current::Generation(old) = before {
+                place.switch(&old)?;
+                place.discard(&generation.dir)?;
+            }
+            return Err(InstallError::Unproven { reason, words: Vec::new() });
+        };
+        place.collect()?;
+        Ok(answer)
+    }
+
+    /// Does what npm staged run, and does it print the version that its package.json has?
+    fn prove_staging(&self, engine: &Engine, staging: &std::path::Path) -> Result<String, String> {
+        let manifest = Manifest::read(&prefix::package_in(staging, engine))
+            .ok_or_else(|| format!("there is no {} in what was installed", engine.package))?;
+        let program = prefix::program_in(staging, engine)
+            .ok_or_else(|| format!("{} has no command {}", engine.package, engine.binary))?;
+        let answer = check::version(engine, &program, self.around)?;
+        if answer.line.contains(&manifest.version) {
+            Ok(manifest.version)
+        } else {
+            Err(format!("it prints \"{}\" but its package.json says {}", answer.line, manifest.version))
+        }
+    }
+
+    fn prove(&self, engine: &Engine, generation: &Generation) -> Result<Answer, String> {
+        let program = generation.program(engine).ok_or("it has no package.json with this command")?;
+        check::version(engine, &program, self.around)
+    }
+
+    /// Mends what an interrupted install left, without npm: the newest kept generation that runs, else what an
+    /// interrupted npm had moved aside. `None`: there is nothing to mend it with.
+    fn repair(&mut self, engine: &Engine) -> Result<Option<Answer>, InstallError> {
+        self.sweep(engine)?;
+        let place = Place { prefix: &self.around.layout.npm_prefix, engine };
+        let mut candidates = place.generations();
+        // A package that is whole but has lost its command's link.
+        if let Some(generation) = self.whole_but_unlinked(place)? {
+            candidates.insert(0, generation);
+        }
+        for generation in &candidates {
+            if self.mend_with(place, generation)?
+                && let Some(answer) = self.answer(engine)
+            {
+                self.tidy(engine)?;
+                return Ok(Some(answer));
+            }
+        }
+        if !npm::at_work() {
+            for retired in place.retired() {
+                if let Some(generation) = place.rescue(&retired)? {
+                    if self.mend_with(place, &generation)?
+                        && let Some(answer) = self.answer(engine)
+                    {
+                        self.tidy(engine)?;
+                        return Ok(Some(answer));
+                    }
+                    place.discard(&generation.dir)?;
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn whole_but_unlinked(&self, place: Place<'_>) -> Result<Option<Generation>, InstallError> {
+        let whole = place.current() == Current::Plain
+            && prefix::program_in(place.prefix, place.engine)
+                .is_some_and(|program| check::version(place.engine, &program, self.around).is_ok());
+        if whole { Ok(place.adopt()?) } else { Ok(None) }
+    }
+
+    fn mend_with(&mut self, place: Place<'_>, generation: &Generation) -> Result<bool, InstallError> {
+        if self.prove(place.engine, generation).is_err() {
+            return Ok(false);
+        }
+        let words = format!("mending it with the kept generation {}", generation.version);
+        (self.news)(News::Note(&place.engine.name, &words));
+        place.switch(generation)?;
+        Ok(true)
+    }
+
+    /// Is there anything that an interrupted command left?
+    fn litter(&self, engine: &Engine) -> bool {
+        let place = self.place(engine);
+        let store = prefix::store(place.prefix);
+        let filled = |dir: &str| fs::read_dir(store.join(dir)).is_ok_and(|mut d| d.next().is_some());
+        filled("staging")
+            || filled("trash")
+            || !place.retired().is_empty()
+            || !place.retired_links().is_empty()
+            || place.generations().len() > 2
+    }
+
+    fn sweep(&mut self, engine: &Engine) -> Result<(), InstallError> {
+        let swept = prefix::sweep(&self.around.layout.npm_prefix)?;
+        if swept > 0 {
+            (self.news)(News::Note(&engine.name, &format!("removed {swept} leftovers of an interrupted command")));
+        }
+        Ok(())
+    }
+
+    /// Removes what interrupted commands left beside a CLI that runs.
+    fn tidy(&mut self, engine: &Engine) -> Result<(), InstallError> {
+        self.sweep(engine)?;
+        let place = self.place(engine);
+        place.collect()?;
+        if !npm::at_work() {
+            for dir in place.retired() {
+                place.discard(&dir)?;
+            }
+            for link in place.retired_links() {
+                place.discard(&link)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn place<'e>(&self, engine: &'e Engine) -> Place<'e>
+    where
+        Self: 'e,
+    {
+        Place { prefix: &self.around.layout.npm_prefix, engine }
+    }
+
+    fn npm(&self) -> Result<Npm, InstallError> {
+        Npm::find(self.around, self.npm_deadline).ok_or(InstallError::NoNpm)
+    }
+
+    fn answer(&self, engine: &Engine) -> Option<Answer> {
+        check::managed(engine, self.around).answer().cloned()
+    }
+
+    fn why(&self, engine: &Engine) -> String {
+        match check::managed(engine, self.around) {
+            Found::Broken(_, reason) => reason,
+            Found::Absent => "its command is missing".to_owned(),
+            Found::Runs(..) => "it runs".to_owned(),
+        }
+    }
+
+    fn installed_version(&self, engine: &Engine) -> Option<String> {
+        Manifest::read(&self.place(engine).package()).map(|manifest| manifest.version)
+    }
+
+    fn lock(&mut self, engine: &Engine) -> Result<PrefixLock, InstallError> {
+        let path = prefix::lock_file(&self.around.layout.npm_prefix);
+        let wait = self.npm_deadline + Duration::from_secs(30);
+        let news = &mut self.news;
+        let tell = &mut |words: &str| news(News::Note(&engine.name, words));
+        Ok(PrefixLock::take(&path, wait, self.around.interrupt, tell)?)
+    }
+}
+
+fn done(report: &mut Report, answer: Answer, action: Action) -> Action {
+    report.present.1 = true;
+    report.version = answer.line;
+    action
+}
+
+fn unavailable(engine: &Engine, report: &mut Report) -> Action {
+    report.reason = engine.unavailable.iter().cloned().collect();
+    Action::Unavailable
+}
