@@ -101,6 +101,11 @@ registry! {
         RESTART_WINDOW: Duration = "SKILL_INIT_RESTART_WINDOW", "supervise.restart_window", Kind::Duration, Some("5m"), "", "the window of the restart budget";
         TERMINATION_LOG: PathBuf = "SKILL_INIT_TERMINATION_LOG", "supervise.termination_log", Kind::Path, Some("/dev/termination-log"), "", "where Kubernetes reads the reason of the exit; written only where it exists";
     }
+    "Bare mode" {
+        BARE_FORWARD: String = "SKILL_INIT_BARE_FORWARD", "bare.forward", Kind::OneOf(&["group", "process"]), Some("group"), "", "skill-init -- CMD: signals go to CMD's process group or to its process alone (environment only)";
+        BARE_LEFTOVERS: String = "SKILL_INIT_BARE_LEFTOVERS", "bare.leftovers", Kind::OneOf(&["end", "wait", "leave"]), Some("end"), "", "skill-init -- CMD: descendants that outlive CMD are ended, waited for, or left (environment only)";
+        BARE_LEFTOVER_GRACE: Duration = "SKILL_INIT_BARE_LEFTOVER_GRACE", "bare.leftover_grace", Kind::Duration, Some("2s"), "", "skill-init -- CMD: from TERM to KILL for descendants that outlive CMD (environment only)";
+    }
     "Health and control" {
         GATEWAY: bool = "SKILL_INIT_GATEWAY", "http.gateway", Kind::Bool, Some("true"), "", "serve /livez, /readyz, /startupz and /metrics";
         HTTP_ADDR: String = "SKILL_INIT_HTTP_ADDR", "http.addr", Kind::Address, Some("0.0.0.0:8079"), "", "the gateway's address";

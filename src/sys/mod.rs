@@ -3,11 +3,15 @@
 //! One file per family; each `unsafe` block has a SAFETY line and names its man page.
 #![allow(unsafe_code)]
 
+pub mod early;
 pub mod fs;
 pub mod identity;
 pub mod limits;
 pub mod pidfd;
 pub mod process;
+pub mod signals;
 pub mod socket;
 pub mod spawn;
+pub mod start;
+pub mod terminal;
 pub mod wait;

@@ -4,6 +4,7 @@
 //! Whatever posix_spawn cannot set (uid, capabilities, rlimits, pdeathsig) the hidden `exec-stage`
 //! subcommand sets in the fresh child.
 
+use super::{signals::Mask, start::Argv};
 use std::{
     ffi::{CStr, CString},
     io,
@@ -97,48 +98,101 @@ impl Spawn {
 
     /// Makes the child; its pid, or errno of the step that failed (ENOENT, EACCES, ENOEXEC, EAGAIN, ...).
     pub fn spawn(&self) -> io::Result<i32> {
-        let mut attr = Attributes::new()?;
-        let mut flags = 0;
-        match self.group {
-            Group::Inherit => {}
-            Group::Own => {
-                flags |= libc::POSIX_SPAWN_SETPGROUP;
-                // SAFETY: `attr` was initialised; posix_spawnattr_setpgroup(3).
-                check(unsafe { libc::posix_spawnattr_setpgroup(attr.as_mut(), 0) })?;
-            }
-            Group::Session => flags |= libc::POSIX_SPAWN_SETSID as i32,
-        }
-        if let Some(mask) = &self.mask {
-            flags |= libc::POSIX_SPAWN_SETSIGMASK;
-            // SAFETY: both are initialised; posix_spawnattr_setsigmask(3).
-            check(unsafe { libc::posix_spawnattr_setsigmask(attr.as_mut(), mask) })?;
-        }
-        if let Some(set) = &self.default_signals {
-            flags |= libc::POSIX_SPAWN_SETSIGDEF;
-            // SAFETY: both are initialised; posix_spawnattr_setsigdefault(3).
-            check(unsafe { libc::posix_spawnattr_setsigdefault(attr.as_mut(), set) })?;
-        }
-        // SAFETY: `attr` was initialised; posix_spawnattr_setflags(3).
-        check(unsafe { libc::posix_spawnattr_setflags(attr.as_mut(), flags as libc::c_short) })?;
-
-        let mut actions = Actions::new()?;
-        for action in &self.files {
-            actions.add(action)?;
-        }
         let argv = pointers(&self.argv);
         let envp = self.envp.as_ref().map(|envp| pointers(envp));
-        unsafe extern "C" {
-            static environ: *const *mut libc::c_char;
-        }
-        // SAFETY: reading the pointer itself; nobody in this program changes the environment (clippy.toml bans set_var).
-        let envp = envp.as_ref().map_or_else(|| unsafe { environ }, |envp| envp.as_ptr());
-        let mut pid = 0;
-        // SAFETY: argv and envp are null-terminated arrays of strings that outlive the call; posix_spawn(3).
-        check(unsafe {
-            libc::posix_spawn(&raw mut pid, self.program.as_ptr(), actions.as_ptr(), attr.as_ptr(), argv.as_ptr(), envp)
-        })?;
-        Ok(pid)
+        launch(&Launch {
+            lookup: Lookup::Exact,
+            program: &self.program,
+            argv: argv.as_ptr(),
+            envp: envp.as_ref().map(|envp| envp.as_ptr()),
+            group: self.group,
+            mask: self.mask.as_ref(),
+            default_signals: self.default_signals.as_ref(),
+            files: &self.files,
+        })
     }
+}
+
+/// Makes a child from this process's own arguments and environment, without a copy: the bare mode's spawn.
+///
+/// A name without a slash is looked for in PATH by execvp(3)'s rules, inside the one vfork. Dispositions that
+/// were ignored stay ignored. A file without `#!` is ENOEXEC, not handed to a shell.
+pub fn spawn_command(program: &CStr, argv: Argv, group: Group, mask: &Mask, files: &[FileAction]) -> io::Result<i32> {
+    launch(&Launch {
+        lookup: Lookup::Path,
+        program,
+        argv: argv.as_ptr(),
+        envp: None,
+        group,
+        mask: Some(mask.as_set()),
+        default_signals: None,
+        files,
+    })
+}
+
+/// How the program is found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lookup {
+    /// As it stands.
+    Exact,
+    /// posix_spawnp(3).
+    Path,
+}
+
+/// The arguments of one posix_spawn(3), all borrowed.
+struct Launch<'a> {
+    lookup: Lookup,
+    program: &'a CStr,
+    argv: *const *mut libc::c_char,
+    envp: Option<*const *mut libc::c_char>,
+    group: Group,
+    mask: Option<&'a libc::sigset_t>,
+    default_signals: Option<&'a libc::sigset_t>,
+    files: &'a [FileAction],
+}
+
+fn launch(child: &Launch<'_>) -> io::Result<i32> {
+    let mut attr = Attributes::new()?;
+    let mut flags = 0;
+    match child.group {
+        Group::Inherit => {}
+        Group::Own => {
+            flags |= libc::POSIX_SPAWN_SETPGROUP;
+            // SAFETY: `attr` was initialised; posix_spawnattr_setpgroup(3).
+            check(unsafe { libc::posix_spawnattr_setpgroup(attr.as_mut(), 0) })?;
+        }
+        Group::Session => flags |= libc::POSIX_SPAWN_SETSID as i32,
+    }
+    if let Some(mask) = child.mask {
+        flags |= libc::POSIX_SPAWN_SETSIGMASK;
+        // SAFETY: both are initialised; posix_spawnattr_setsigmask(3).
+        check(unsafe { libc::posix_spawnattr_setsigmask(attr.as_mut(), mask) })?;
+    }
+    if let Some(set) = child.default_signals {
+        flags |= libc::POSIX_SPAWN_SETSIGDEF;
+        // SAFETY: both are initialised; posix_spawnattr_setsigdefault(3).
+        check(unsafe { libc::posix_spawnattr_setsigdefault(attr.as_mut(), set) })?;
+    }
+    // SAFETY: `attr` was initialised; posix_spawnattr_setflags(3).
+    check(unsafe { libc::posix_spawnattr_setflags(attr.as_mut(), flags as libc::c_short) })?;
+
+    let mut actions = Actions::new()?;
+    for action in child.files {
+        actions.add(action)?;
+    }
+    unsafe extern "C" {
+        static environ: *const *mut libc::c_char;
+    }
+    // SAFETY: reading the pointer itself; nobody in this program changes the environment (clippy.toml bans set_var).
+    let envp = child.envp.unwrap_or(unsafe { environ });
+    let spawn = match child.lookup {
+        Lookup::Exact => libc::posix_spawn,
+        Lookup::Path => libc::posix_spawnp,
+    };
+    let mut pid = 0;
+    // SAFETY: argv and envp are null-terminated arrays of strings that outlive the call; posix_spawn(3).
+    check(unsafe { spawn(&raw mut pid, child.program.as_ptr(), actions.as_ptr(), attr.as_ptr(), child.argv, envp) })?;
+    Ok(pid)
 }
 
 /// The set without any signal.
@@ -252,7 +306,8 @@ mod tests {
     fn a_missing_program_is_enoent_and_a_plain_file_is_eacces() {
         let missing = Spawn::new(c("/no/such/program"), vec![c("x")]).spawn().unwrap_err();
         assert_eq!(missing.raw_os_error(), Some(libc::ENOENT));
-        let plain = Spawn::new(c("/etc/hostname"), vec![c("x")]).spawn().unwrap_err();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let plain = Spawn::new(c(file.path().to_str().unwrap()), vec![c("x")]).spawn().unwrap_err();
         assert_eq!(plain.raw_os_error(), Some(libc::EACCES));
     }
 }

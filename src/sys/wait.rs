@@ -121,6 +121,40 @@ pub fn reap_any() -> Option<(i32, ExitStatus)> {
     }
 }
 
+/// What one non-blocking look at all children found; the bare mode's drain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Event {
+    /// This child ended and was reaped.
+    Ended(i32, ExitStatus),
+    /// This child was stopped by this signal.
+    Stopped(i32, i32),
+    /// Children exist; nothing new about any of them.
+    Quiet,
+    /// There are no children at all.
+    NoChildren,
+}
+
+/// Consumes one state change of any child: waitpid(2) with -1, WNOHANG|WUNTRACED.
+pub fn next_event() -> Event {
+    let mut raw = 0;
+    loop {
+        // SAFETY: `raw` outlives the call; waitpid(2).
+        let rc = unsafe { libc::waitpid(-1, &raw mut raw, libc::WNOHANG | libc::WUNTRACED) };
+        if rc > 0 {
+            return match ExitStatus::from_raw(raw) {
+                Some(status) => Event::Ended(rc, status),
+                None => Event::Stopped(rc, (raw >> 8) & 0xff),
+            };
+        }
+        if rc == 0 {
+            return Event::Quiet;
+        }
+        if io::Error::last_os_error().raw_os_error() != Some(libc::EINTR) {
+            return Event::NoChildren;
+        }
+    }
+}
+
 /// Waits until this child has ended: blocking waitpid(2). For short-lived helper processes, never for PID 1's loop.
 pub fn wait(pid: i32) -> io::Result<ExitStatus> {
     let mut raw = 0;
