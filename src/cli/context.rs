@@ -4,7 +4,7 @@ use crate::{
     cli::output,
     exit::Exit,
     layout::{Layout, Mode, Root},
-    settings::{Environment, Settings, keys},
+    settings::{Environment, Settings, SystemFiles, keys},
 };
 use std::path::PathBuf;
 
@@ -27,7 +27,7 @@ impl Context {
 
     /// The settings; prints every mistake on stderr and gives exit code 78 where there are any.
     pub fn settings(&self) -> Result<Settings, Exit> {
-        Settings::load(&self.env).map_err(|mistakes| {
+        Settings::load_from(&self.env, &SystemFiles::at(self.root.join("/"))).map_err(|mistakes| {
             for mistake in &mistakes.0 {
                 output::error(&mistake.to_string());
             }

@@ -43,11 +43,11 @@ registry! {
         SOCKET: PathBuf = "SKILL_INIT_SOCKET", "paths.socket", Kind::Path, None, "", "the control socket (first writable of /run/skill-init, XDG_RUNTIME_DIR, /tmp/skill-init-UID; local: DIR/run)";
     }
     "Start" {
-        USER: String = "SKILL_INIT_USER", "start.user", Kind::Text, None, "", "uid[:gid] that every service runs as when started as root; unset: today's user";
+        USER: String = "SKILL_INIT_USER", "start.user", Kind::User, None, "", "uid[:gid] that every service runs as when started as root; unset: today's user";
         API: bool = "SKILL_INIT_API", "start.api", Kind::Bool, Some("true"), "", "supervise the API worker";
-        API_COMMAND: String = "SKILL_INIT_API_COMMAND", "start.api_command", Kind::Text, None, "", "the worker's command line, split as a shell splits words (else the Python worker if present, else skill-api)";
+        API_COMMAND: String = "SKILL_INIT_API_COMMAND", "start.api_command", Kind::Command, None, "", "the worker's command line, split as a shell splits words (else the Python worker if present, else skill-api)";
         API_PORT: i64 = "PORT", "start.port", PORT, Some("8000"), "", "the API worker's port";
-        API_HOST: String = "SKILL_INIT_API_HOST", "start.host", Kind::Text, Some("0.0.0.0"), "", "the address the API worker listens on";
+        API_HOST: String = "SKILL_INIT_API_HOST", "start.host", Kind::Host, Some("0.0.0.0"), "", "the address the API worker listens on";
         IMPORT: bool = "SKILL_INIT_IMPORT", "start.import", Kind::Bool, Some("true"), "", "import credentials from the import folder";
         TRUST: bool = "SKILL_INIT_TRUST", "start.trust", Kind::Bool, Some("true"), "", "trust the runs folder for codex and gemini";
         CONFIG: PathBuf = "SKILL_INIT_CONFIG", "start.config", Kind::Path, Some("/etc/skill-init/init.toml"), "", "the configuration file (environment only)";
@@ -81,7 +81,7 @@ registry! {
         AUTH_SCOPE: String = "UI_BASIC_AUTH_SCOPE", "ui.auth_scope", Kind::OneOf(&["documented", "all"]), Some("documented"), "", "what Basic Auth protects: the documented routes, or everything that can run or delete work";
         TTYD: String = "SKILL_INIT_TTYD", "ui.ttyd", Kind::OneOf(&["auto", "on", "off"]), Some("auto"), "", "the terminal; auto: on where ttyd is found and the worker does not start its own";
         TTYD_PATH: PathBuf = "SKILL_RUNNER_TTYD_PATH", "ui.ttyd_path", Kind::Path, None, "", "the ttyd program (else PATH)";
-        TTYD_HOST: String = "UI_SHELL_TTYD_BIND_HOST", "ui.ttyd_host", Kind::Text, Some("0.0.0.0"), "", "the address the terminal is published on";
+        TTYD_HOST: String = "UI_SHELL_TTYD_BIND_HOST", "ui.ttyd_host", Kind::Host, Some("0.0.0.0"), "", "the address the terminal is published on";
         TTYD_PORT: i64 = "UI_SHELL_TTYD_PORT", "ui.ttyd_port", PORT, Some("7681"), "", "the port the terminal is published on";
         TERMINAL_TTL: i64 = "UI_SHELL_HARD_TTL_SECONDS", "ui.terminal_ttl", Kind::Int { min: 60, max: 86400 }, Some("1800"), "s", "a terminal session's time limit";
         TERMINAL_ORIGINS: Vec<String> = "SKILL_INIT_TERMINAL_ORIGINS", "ui.terminal_origins", Kind::List, None, "", "further origins (scheme://host[:port]) whose pages may open the terminal, beside the one that it is published on";
@@ -94,8 +94,8 @@ registry! {
         TICK: Duration = "SKILL_INIT_TICK", "supervise.tick", Kind::Duration, Some("10s"), "", "the slow tick: budgets, orphans, limits that move";
         BUDGET_WARN: i64 = "SKILL_INIT_BUDGET_WARN", "supervise.budget_warn", PERCENT, Some("70"), "%", "pids or memory used, of their limits, from which a warning is given";
         BUDGET_UNREADY: i64 = "SKILL_INIT_BUDGET_UNREADY", "supervise.budget_unready", PERCENT, Some("95"), "%", "pids or memory used, of their limits, from which readiness is false";
-        RESTART: String = "SKILL_INIT_RESTART", "supervise.restart", Kind::OneOf(&["always", "on-failure", "never"]), Some("always"), "", "restart policy of the built-in services";
-        BACKOFF: Duration = "SKILL_INIT_BACKOFF", "supervise.backoff", Kind::Duration, Some("500ms"), "", "first restart delay of the built-in services; doubles up to the maximum";
+        RESTART: String = "SKILL_INIT_RESTART", "supervise.restart", Kind::OneOf(&["always", "on-failure", "never"]), Some("always"), "", "restart policy of services whose own table does not say";
+        BACKOFF: Duration = "SKILL_INIT_BACKOFF", "supervise.backoff", Kind::Duration, Some("500ms"), "", "first restart delay; doubles up to the maximum";
         BACKOFF_MAX: Duration = "SKILL_INIT_BACKOFF_MAX", "supervise.backoff_max", Kind::Duration, Some("30s"), "", "greatest restart delay";
         RESTART_BUDGET: i64 = "SKILL_INIT_RESTART_BUDGET", "supervise.restart_budget", Kind::Int { min: 0, max: 1_000_000 }, Some("10"), "restarts", "restarts within the window before a service is given up";
         RESTART_WINDOW: Duration = "SKILL_INIT_RESTART_WINDOW", "supervise.restart_window", Kind::Duration, Some("5m"), "", "the window of the restart budget";
@@ -124,5 +124,34 @@ registry! {
         UPLOAD_MAX: i64 = "SKILL_API_UPLOAD_MAX_BYTES", "worker.upload_max", Kind::Int { min: 1024, max: 1_099_511_627_776 }, Some("104857600"), "bytes", "largest uploaded archive, compressed; unpacked it may be eight times as large";
         RUN_RETENTION: Duration = "SKILL_API_RUN_RETENTION", "worker.run_retention", Kind::Duration, Some("168h"), "", "how long a finished run is kept";
         CLEANUP_INTERVAL: Duration = "SKILL_API_CLEANUP_INTERVAL", "worker.cleanup_interval", Kind::Duration, Some("1h"), "", "between two cleanups of old runs; the first one comes a minute after the start";
+        LOG_LEVEL: String = "LOG_LEVEL", "worker.log_level", Kind::OneOf(&["critical", "error", "warning", "warn", "info", "debug", "trace", "notset"]), None, "", "the worker's log level (INFO)";
+        LOG_FILE: PathBuf = "LOG_FILE", "worker.log_file", Kind::Path, None, "", "the worker's log file (DATA/logs/skill_runner.log)";
+        LOG_MAX_BYTES: i64 = "LOG_MAX_BYTES", "worker.log_max_bytes", COUNT, None, "bytes", "size at which the worker's log file is rotated (5 MiB)";
+        LOG_BACKUP_COUNT: i64 = "LOG_BACKUP_COUNT", "worker.log_backup_count", COUNT, None, "files", "rotated log files that the worker keeps (5)";
+        TEMP_SKILL_CLEANUP: i64 = "TEMP_SKILL_CLEANUP_INTERVAL_HOURS", "worker.temp_skill_cleanup", POSITIVE, None, "h", "between two clean-ups of temporary skills (12)";
+        DEVICE_PROXY: bool = "ENGINE_AUTH_DEVICE_PROXY_ENABLED", "worker.device_proxy", Kind::Bool, None, "", "device-code logins through the worker (true)";
+        DEVICE_PROXY_TTL: i64 = "ENGINE_AUTH_DEVICE_PROXY_TTL_SECONDS", "worker.device_proxy_ttl", Kind::Int { min: 60, max: 86400 }, None, "s", "time limit of a device-code login (900)";
+        OAUTH_CALLBACK: String = "ENGINE_AUTH_OAUTH_CALLBACK_BASE_URL", "worker.oauth_callback_base_url", Kind::Text, None, "", "public address of the worker for OAuth callbacks";
+        LEGACY_API_MODE: String = "SKILL_RUNNER_UI_LEGACY_API_MODE", "worker.legacy_api_mode", Kind::OneOf(&["warn", "gone"]), None, "", "the old UI data routes: answer with a warning, or with 410 (warn)";
+        LEGACY_API_SUNSET: String = "SKILL_RUNNER_UI_LEGACY_API_SUNSET", "worker.legacy_api_sunset", Kind::Text, None, "", "the date in the Sunset header of the old UI data routes";
+        LEGACY_API_DOC: String = "SKILL_RUNNER_UI_LEGACY_API_REPLACEMENT_DOC", "worker.legacy_api_doc", Kind::Text, None, "", "the link that replaces the old UI data routes";
+        GEMINI_CLIENT_ID: String = "SKILL_RUNNER_GEMINI_OAUTH_CLIENT_ID", "worker.gemini_client_id", Kind::Text, None, "", "OAuth client of gemini logins through the worker";
+        GEMINI_CLIENT_SECRET: Secret<String> = "SKILL_RUNNER_GEMINI_OAUTH_CLIENT_SECRET", "worker.gemini_client_secret", Kind::Secret, None, "", "its secret";
+        OPENCODE_CLIENT_ID: String = "SKILL_RUNNER_OPENCODE_GOOGLE_OAUTH_CLIENT_ID", "worker.opencode_client_id", Kind::Text, None, "", "OAuth client of opencode's Google logins through the worker";
+        OPENCODE_CLIENT_SECRET: Secret<String> = "SKILL_RUNNER_OPENCODE_GOOGLE_OAUTH_CLIENT_SECRET", "worker.opencode_client_secret", Kind::Secret, None, "", "its secret";
+        OPENCODE_STARTUP_PROBE: bool = "OPENCODE_MODELS_STARTUP_PROBE", "worker.opencode_startup_probe", Kind::Bool, None, "", "ask opencode for its models when the worker starts (true)";
+        OPENCODE_PROBE_TIMEOUT: i64 = "OPENCODE_MODELS_PROBE_TIMEOUT_SEC", "worker.opencode_probe_timeout", POSITIVE, None, "s", "deadline of that question (20)";
+        OPENCODE_REFRESH: i64 = "OPENCODE_MODELS_REFRESH_INTERVAL_MINUTES", "worker.opencode_refresh", POSITIVE, None, "min", "between two such questions (60)";
+        OPENCODE_CACHE: PathBuf = "OPENCODE_MODELS_CACHE_PATH", "worker.opencode_cache", Kind::Path, None, "", "where the answer is kept (DATA/engine_catalog/opencode_models_cache.json)";
+        PROCESS_SWEEP: i64 = "PROCESS_SWEEP_INTERVAL_SEC", "worker.process_sweep", POSITIVE, None, "s", "a later worker's own process sweep (15)";
+        PROCESS_TERMINATE_GRACE: i64 = "PROCESS_TERMINATE_GRACE_SEC", "worker.process_terminate_grace", COUNT, None, "s", "a later worker's wait after SIGTERM (3)";
+        PROCESS_KILL_GRACE: i64 = "PROCESS_KILL_GRACE_SEC", "worker.process_kill_grace", COUNT, None, "s", "a later worker's wait after SIGKILL (3)";
     }
 }
+
+/// Variables that skill-init itself gives to its children: known, and no settings.
+pub const EXPORTED: &[&str] =
+    &["SKILL_RUNNER_MAX_CONCURRENT", "SKILL_RUNNER_UI_SHELL_SESSION_DIR", "SKILL_RUNNER_UI_SHELL_ALLOWED_WRITE_ROOTS"];
+
+/// The group of the settings that only the API worker reads: validated here and passed on to it.
+pub const WORKER_GROUP: &str = "API worker";

@@ -1,12 +1,22 @@
-//! Reads environment, file and defaults; reports every mistake at once.
+//! Loading: environment and files in, validated settings or every mistake out.
 
 use super::{
+    check,
+    file::{self, Node},
+    files::{FileProblem, Files, NoFiles},
     keys,
+    mistake::{Ledger, Mistake, Mistakes},
+    overrides::ServiceOverride,
     registry::{Key, Kind, Spec},
+    resolve::{self, Flat},
     service::ServiceSpec,
+    tables, unknown,
     value::{FromValue, Origin, Secret, Value},
 };
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 /// An environment as a value: the real one in `main`, a map in tests.
 #[derive(Debug, Clone, Default)]
@@ -23,55 +33,58 @@ impl Environment {
     }
 }
 
-/// One mistake: where, what, and what to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mistake {
-    /// `env UI_SHELL_TTYD_PORT` or `/etc/skill-init/init.toml:12`.
-    pub place: String,
-    /// What is wrong and what would be right.
-    pub message: String,
-}
-
-impl fmt::Display for Mistake {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.message)
-    }
-}
-
-/// All mistakes of a configuration.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{} mistake(s) in the configuration; nothing was touched", .0.len())]
-pub struct Mistakes(pub Vec<Mistake>);
-
 /// The validated settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    values: BTreeMap<&'static str, (Value, Origin)>,
-    /// `[service.NAME]` tables.
+    pub(super) values: BTreeMap<&'static str, (Value, Origin)>,
+    /// The configuration file, where there is one.
+    pub file: Option<PathBuf>,
+    /// `[service.NAME]` tables of the user's own services, enabled ones only.
     pub services: Vec<ServiceSpec>,
+    /// `[service.NAME]` tables that tune a built-in service, by its name.
+    pub overrides: BTreeMap<String, ServiceOverride>,
+    /// What is odd but does not stop a start.
+    pub warnings: Vec<Mistake>,
 }
 
 impl Settings {
-    /// Loads and validates; the error carries every mistake found.
+    /// Loads and validates the environment alone: no file is read, also none that a variable names.
     pub fn load(env: &Environment) -> Result<Self, Mistakes> {
-        let mut mistakes = Vec::new();
-        let mut values = BTreeMap::new();
-        for spec in keys::ALL {
-            let (text, origin) = match env.get(spec.env) {
-                Some(text) => (Some(text), Origin::Env(spec.env.to_owned())),
-                None => (spec.default, Origin::Default),
-            };
-            let value = match text.map(|text| parse(spec, text)) {
-                None => Value::Unset,
-                Some(Ok(value)) => value,
-                Some(Err(message)) => {
-                    mistakes.push(Mistake { place: format!("env {}", spec.env), message });
-                    Value::Unset
-                }
-            };
-            values.insert(spec.env, (value, origin));
+        let mut env = env.clone();
+        env.0.remove(keys::CONFIG.spec.env);
+        Self::load_from(&env, &NoFiles)
+    }
+
+    /// Loads and validates environment, configuration file and secret files; the error carries every
+    /// mistake found.
+    pub fn load_from(env: &Environment, files: &dyn Files) -> Result<Self, Mistakes> {
+        let mut ledger = Ledger::default();
+        let config = config_file(env, files, &mut ledger);
+        let (flat, service_tables) = match &config {
+            Some((path, root)) => resolve::flatten(path, root, &mut ledger),
+            None => (Flat::default(), Vec::new()),
+        };
+        let values = resolve::resolve(env, files, &flat, &mut ledger);
+        unknown::variables(env, &mut ledger);
+        let mut settings = Self {
+            values,
+            file: config.as_ref().map(|(path, _)| path.clone()),
+            services: Vec::new(),
+            overrides: BTreeMap::new(),
+            warnings: Vec::new(),
+        };
+        check::check(&settings, &mut ledger);
+        if let Some((path, _)) = &config {
+            if let Some(mode) = files.mode(path) {
+                check::file_mode(path, mode, &flat, &mut ledger);
+            }
+            tables::services(path, &service_tables, &mut settings, &mut ledger);
         }
-        if mistakes.is_empty() { Ok(Self { values, services: Vec::new() }) } else { Err(Mistakes(mistakes)) }
+        if !ledger.mistakes.is_empty() {
+            return Err(Mistakes(ledger.mistakes));
+        }
+        settings.warnings = ledger.warnings;
+        Ok(settings)
     }
 
     /// The value of a key that may be unset.
@@ -93,59 +106,56 @@ impl Settings {
     pub fn lookup(&self, spec: &Spec) -> Option<&(Value, Origin)> {
         self.values.get(spec.env)
     }
-}
 
-fn parse(spec: &Spec, text: &str) -> Result<Value, String> {
-    let text = text.trim();
-    match spec.kind {
-        Kind::Text | Kind::Path | Kind::Address => Ok(Value::Text(text.to_owned())),
-        Kind::Secret => Ok(Value::Secret(Secret::new(text.to_owned()))),
-        Kind::List => Ok(Value::List(
-            text.split(|c: char| c == ',' || c.is_whitespace()).filter(|w| !w.is_empty()).map(str::to_owned).collect(),
-        )),
-        Kind::Bool => match text.to_ascii_lowercase().as_str() {
-            "1" | "true" | "yes" | "on" => Ok(Value::Bool(true)),
-            "0" | "false" | "no" | "off" => Ok(Value::Bool(false)),
-            _ => Err(format!("\"{text}\" is not a boolean; use true or false")),
-        },
-        Kind::Int { min, max } => text
-            .parse::<i64>()
-            .ok()
-            .filter(|n| (min..=max).contains(n))
-            .map(Value::Int)
-            .ok_or_else(|| format!("\"{text}\" is not a whole number from {min} to {max}")),
-        Kind::Float { min, max } => text
-            .parse::<f64>()
-            .ok()
-            .filter(|n| (min..=max).contains(n))
-            .map(Value::Float)
-            .ok_or_else(|| format!("\"{text}\" is not a number from {min} to {max}")),
-        Kind::OneOf(words) => words
-            .iter()
-            .find(|w| w.eq_ignore_ascii_case(text))
-            .map(|w| Value::Text((*w).to_owned()))
-            .ok_or_else(|| format!("\"{text}\" is none of {}", words.join(", "))),
-        Kind::Duration => duration(text).map(Value::Duration),
+    /// Variables that a child needs because the value did not come from a variable of that name: it stands
+    /// in the configuration file, or in a `NAME_FILE`. Secrets are not among them (see `secrets`).
+    pub fn exports(&self) -> impl Iterator<Item = (&'static str, String)> + '_ {
+        self.set_elsewhere().filter_map(|(spec, value)| match spec.kind {
+            Kind::Secret => None,
+            _ => value.text().map(|text| (spec.env, text)),
+        })
+    }
+
+    /// Every secret that is set, by its variable: for the services whose `secrets` name it.
+    pub fn secrets(&self) -> impl Iterator<Item = (&'static str, Secret<String>)> + '_ {
+        keys::ALL.iter().filter_map(|spec| match self.lookup(spec) {
+            Some((Value::Secret(secret), _)) => Some((spec.env, secret.clone())),
+            _ => None,
+        })
+    }
+
+    fn set_elsewhere(&self) -> impl Iterator<Item = (&'static Spec, &Value)> {
+        keys::ALL.iter().filter_map(|spec| match self.lookup(spec) {
+            Some((value, Origin::File { .. })) => Some((*spec, value)),
+            Some((value, Origin::Env(name))) if name != spec.env => Some((*spec, value)),
+            _ => None,
+        })
     }
 }
 
-/// `8s`, `500ms`, `2m`, `1h`; a bare number is seconds.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let split = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let scale = match unit.trim() {
-        "ms" => 0.001,
-        "" | "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => {
-            return Err(format!("\"{text}\" is not a span of time; use 500ms, 8s, 2m or 1h"));
+/// The parsed configuration file. A missing default file is fine; a missing named one is a mistake.
+fn config_file(env: &Environment, files: &dyn Files, ledger: &mut Ledger) -> Option<(PathBuf, Node)> {
+    let spec = keys::CONFIG.spec;
+    let named = env.get(spec.env).map(str::trim);
+    let path = Path::new(named.or(spec.default)?);
+    if !path.is_absolute() {
+        return None; // reported where the variable is parsed
+    }
+    let place = path.display().to_string();
+    match files.read(path, file::MAX_CONFIG) {
+        Err(FileProblem::Missing) if named.is_none() => None,
+        Err(problem) => {
+            let origin = if named.is_some() { format!("env {}", spec.env) } else { place.clone() };
+            ledger.mistake(origin, format!("cannot read the configuration file {place}: {problem}"));
+            None
         }
-    };
-    number
-        .parse::<f64>()
-        .ok()
-        .and_then(|n| Duration::try_from_secs_f64(n * scale).ok())
-        .filter(|d| *d <= Duration::from_secs(366 * 86400))
-        .ok_or_else(|| format!("\"{text}\" is not a span of time; use 500ms, 8s, 2m or 1h"))
+        Ok(bytes) => match file::parse(&bytes) {
+            Ok(root) => Some((path.to_owned(), root)),
+            Err(problem) => {
+                let place = if problem.line == 0 { place } else { format!("{place}:{}", problem.line) };
+                ledger.mistake(place, problem.message);
+                None
+            }
+        },
+    }
 }

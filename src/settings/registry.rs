@@ -33,8 +33,34 @@ pub enum Kind {
     List,
     /// A secret text: redacted everywhere; `NAME_FILE` names a file that holds it.
     Secret,
-    /// `host:port` or `[v6]:port`.
+    /// `IP:PORT` or `[v6]:PORT`.
     Address,
+    /// An IP address, an interface or a host name.
+    Host,
+    /// `uid[:gid]` in numbers.
+    User,
+    /// A command line, split as a shell splits words.
+    Command,
+}
+
+impl Kind {
+    /// What a value is called in a message and in the documentation.
+    pub const fn noun(self) -> &'static str {
+        match self {
+            Self::Text | Self::OneOf(_) => "a string",
+            Self::Path => "a path (a string)",
+            Self::Bool => "a boolean",
+            Self::Int { .. } => "a whole number",
+            Self::Float { .. } => "a number",
+            Self::Duration => "a span of time (a string such as \"8s\", or seconds)",
+            Self::List => "a list of strings",
+            Self::Secret => "a secret (a string)",
+            Self::Address => "an address (a string, IP:PORT)",
+            Self::Host => "a host (a string)",
+            Self::User => "UID or UID:GID",
+            Self::Command => "a command line (a string, or a list of strings)",
+        }
+    }
 }
 
 /// One entry of the registry.

@@ -78,6 +78,22 @@ pub enum Value {
     Unset,
 }
 
+impl Value {
+    /// The value in the environment's spelling; `None` where it is unset. A secret is not redacted here.
+    pub fn text(&self) -> Option<String> {
+        match self {
+            Self::Text(text) => Some(text.clone()),
+            Self::Bool(word) => Some(word.to_string()),
+            Self::Int(number) => Some(number.to_string()),
+            Self::Float(number) => Some(number.to_string()),
+            Self::Duration(span) => Some(super::duration_text(*span)),
+            Self::List(words) => Some(words.join(",")),
+            Self::Secret(secret) => Some(secret.expose().clone()),
+            Self::Unset => None,
+        }
+    }
+}
+
 /// Conversion out of a validated `Value`; never fails on a value of the key's own kind.
 pub trait FromValue: Sized {
     /// `None` where the value is unset (or of another kind, which the registry's test excludes).

@@ -1,0 +1,407 @@
+//! The settings as their users meet them: environment and file in, values or every mistake out.
+
+use super::*;
+use proptest::prelude::*;
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+const FILE: &str = "/etc/skill-init/init.toml";
+
+fn env(pairs: &[(&str, &str)]) -> Environment {
+    Environment(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect())
+}
+
+fn files(pairs: &[(&str, &str)]) -> MapFiles {
+    MapFiles(pairs.iter().map(|(path, text)| (PathBuf::from(path), text.as_bytes().to_vec())).collect())
+}
+
+fn load(pairs: &[(&str, &str)], toml: &str) -> Result<Settings, Mistakes> {
+    Settings::load_from(&env(pairs), &files(&[(FILE, toml)]))
+}
+
+/// The mistakes of a file, as printed.
+fn wrong(toml: &str) -> Vec<String> {
+    load(&[], toml).expect_err("has mistakes").0.iter().map(ToString::to_string).collect()
+}
+
+#[track_caller]
+fn expect(mistakes: &[String], needles: &[&str]) {
+    for needle in needles {
+        assert!(mistakes.iter().any(|m| m.contains(needle)), "no mistake says {needle:?}:\n{}", mistakes.join("\n"));
+    }
+    assert_eq!(mistakes.len(), needles.len(), "{}", mistakes.join("\n"));
+}
+
+#[test]
+fn every_default_parses_and_survives_the_way_to_text_and_back() {
+    let settings = Settings::load(&Environment::default()).unwrap();
+    for spec in keys::ALL {
+        let (value, origin) = settings.lookup(spec).unwrap();
+        assert_eq!(*origin, Origin::Default, "{}", spec.env);
+        assert_eq!(spec.default.is_some(), *value != Value::Unset, "{}", spec.env);
+        if let Some(text) = value.text() {
+            let again = Settings::load(&env(&[(spec.env, &text)]));
+            let again = match spec.env {
+                "SKILL_INIT_CONFIG" => continue,
+                _ => again.unwrap(),
+            };
+            assert_eq!(again.lookup(spec).unwrap().0, *value, "{}", spec.env);
+        }
+    }
+}
+
+#[test]
+fn the_registry_has_no_name_twice_and_every_entry_has_help() {
+    let mut seen = std::collections::BTreeSet::new();
+    for spec in keys::ALL {
+        assert!(seen.insert(spec.env), "{} twice", spec.env);
+        assert!(seen.insert(spec.key), "{} twice", spec.key);
+        assert!(spec.key.split('.').count() == 2, "{} is not SECTION.NAME", spec.key);
+        assert!(!spec.help.is_empty() && !spec.help.ends_with('.'), "{}: help is a fragment", spec.env);
+    }
+}
+
+#[test]
+fn environment_wins_over_file_wins_over_default_and_each_keeps_its_origin() {
+    let toml = "[start]\nport = 9000\nhost = \"127.0.0.1\"\n";
+    let settings = load(&[("PORT", "9813"), ("SKILL_INIT_LOG", "")], toml).unwrap();
+    assert_eq!(
+        (settings.get(&keys::API_PORT), settings.origin(&keys::API_PORT)),
+        (9813, Origin::Env("PORT".to_owned()))
+    );
+    assert_eq!(settings.origin(&keys::API_HOST), Origin::File { line: 3 });
+    assert_eq!(settings.origin(&keys::LOG), Origin::Default, "an empty string counts as unset");
+    let exports: BTreeMap<_, _> = settings.exports().collect();
+    assert_eq!(exports, BTreeMap::from([("SKILL_INIT_API_HOST", "127.0.0.1".to_owned())]));
+}
+
+#[test]
+fn toml_types_and_the_environments_spelling_are_both_understood() {
+    let toml = "[concurrency]\ncpu_factor = 1\nhard_cap = \"3\"\n[supervise]\nstop_grace = 2.5\ntick = \"1m\"\n\
+                [agents]\nengines = [\"codex\", \"gemini\"]\n[start]\nuser = 10001\napi_command = [\"/bin/x\", \"a b\"]\n";
+    let settings = load(&[], toml).unwrap();
+    assert_eq!(settings.get(&keys::CPU_FACTOR), 1.0);
+    assert_eq!(settings.get(&keys::HARD_CAP), 3);
+    assert_eq!(settings.get(&keys::STOP_GRACE), Duration::from_millis(2500));
+    assert_eq!(settings.get(&keys::TICK), Duration::from_secs(60));
+    assert_eq!(settings.get(&keys::ENGINES), ["codex", "gemini"]);
+    assert_eq!(settings.get(&keys::USER), "10001");
+    assert_eq!(words(&settings.get(&keys::API_COMMAND)).unwrap(), ["/bin/x", "a b"]);
+}
+
+#[test]
+fn every_mistake_is_reported_at_once_with_its_place() {
+    let pairs = [
+        ("UI_BASIC_AUTH_ENABLED", "enabled"),
+        ("PORT", "eight"),
+        ("SKILL_RUNNER_MEM_RESERVE_MB", "-1"),
+        ("SKILL_INIT_STOP_GRAC", "8s"),
+        ("SKILL_RUNNER_DATA_DIR", "data"),
+    ];
+    let toml = "[ui]\npasswrd = \"x\"\n[starts]\nport = 1\n[supervise]\ntick = true\n";
+    let mistakes: Vec<String> = load(&pairs, toml).unwrap_err().0.iter().map(ToString::to_string).collect();
+    expect(
+        &mistakes,
+        &[
+            "init.toml:2: unknown key `ui.passwrd`; did you mean `ui.password`?",
+            "init.toml:3: unknown table `[starts]`; did you mean `[start]`?",
+            "init.toml:6: `supervise.tick` takes a span of time",
+            "env UI_BASIC_AUTH_ENABLED: \"enabled\" is not a boolean; use true or false",
+            "env PORT: \"eight\" is not a whole number from 1 to 65535",
+            "env SKILL_RUNNER_MEM_RESERVE_MB: -1 is out of range",
+            "env SKILL_RUNNER_DATA_DIR: \"data\" is a relative path",
+            "env SKILL_INIT_STOP_GRAC: is not a setting; did you mean SKILL_INIT_STOP_GRACE?",
+        ],
+    );
+}
+
+#[test]
+fn ui_auth_needs_user_and_password_and_says_so_for_each() {
+    let on = ("UI_BASIC_AUTH_ENABLED", "true");
+    assert_eq!(load(&[on], "").unwrap_err().0.len(), 2);
+    assert_eq!(load(&[on, ("UI_BASIC_AUTH_USERNAME", "a")], "").unwrap_err().0.len(), 1);
+    let settings = load(&[on, ("UI_BASIC_AUTH_USERNAME", "ä")], "[ui]\npassword = \"p:ä\"\n").unwrap();
+    assert_eq!(settings.get_opt(&keys::AUTH_PASSWORD).unwrap().expose(), "p:ä");
+    let colon = [on, ("UI_BASIC_AUTH_USERNAME", "a:b"), ("UI_BASIC_AUTH_PASSWORD", "p")];
+    assert!(load(&colon, "").unwrap_err().0[0].message.contains("colon"));
+}
+
+#[test]
+fn a_password_without_auth_is_a_warning() {
+    let settings = load(&[("UI_BASIC_AUTH_PASSWORD", "p")], "").unwrap();
+    assert!(settings.warnings[0].message.contains("nothing is protected"));
+}
+
+#[test]
+fn a_secret_file_loses_one_line_end_and_nothing_else() {
+    let name = "UI_BASIC_AUTH_PASSWORD_FILE";
+    for (content, secret) in [("p\n", "p"), ("p\r\n", "p"), (" p \n\n", " p \n"), ("p", "p")] {
+        let settings = Settings::load_from(&env(&[(name, "/run/s")]), &files(&[("/run/s", content)])).unwrap();
+        assert_eq!(settings.get_opt(&keys::AUTH_PASSWORD).unwrap().expose(), secret);
+        assert_eq!(settings.origin(&keys::AUTH_PASSWORD), Origin::Env(name.to_owned()));
+        assert!(!format!("{settings:?}").contains("\" p \\n"), "Debug shows no secret");
+        assert_eq!(settings.exports().count(), 0, "a secret is exported to nobody");
+        assert_eq!(settings.secrets().count(), 1);
+    }
+}
+
+#[test]
+fn secret_files_that_cannot_be_used_are_mistakes() {
+    let (name, big) = ("UI_BASIC_AUTH_PASSWORD_FILE", "x".repeat(65 * 1024));
+    for (path, content, needle) in [
+        ("/none", "", "no such file"),
+        ("s", "", "relative"),
+        ("/run/s", "\n", "empty"),
+        ("/run/s", big.as_str(), "larger than 65536"),
+        ("/run/s", "a\0b", "NUL"),
+    ] {
+        let mistakes = Settings::load_from(&env(&[(name, path)]), &files(&[("/run/s", content)])).unwrap_err();
+        assert!(mistakes.0[0].message.contains(needle), "{needle}: {mistakes:?}");
+        assert_eq!(mistakes.0[0].place, format!("env {name}"));
+    }
+    let both = [(name, "/run/s"), ("UI_BASIC_AUTH_PASSWORD", "p")];
+    let mistakes = Settings::load_from(&env(&both), &files(&[("/run/s", "p")])).unwrap_err();
+    assert!(mistakes.0[0].message.contains("only one"), "{mistakes:?}");
+    expect(
+        &wrong("[ui]\npassword = \"a\"\npassword_file = \"/x\"\n"),
+        &["`ui.password` and `ui.password_file` are both set"],
+    );
+}
+
+#[test]
+fn a_missing_named_file_is_a_mistake_and_a_missing_default_file_is_not() {
+    assert!(Settings::load_from(&Environment::default(), &NoFiles).is_ok());
+    let mistakes = Settings::load_from(&env(&[("SKILL_INIT_CONFIG", "/x.toml")]), &NoFiles).unwrap_err();
+    assert_eq!(
+        mistakes.0[0].to_string(),
+        "env SKILL_INIT_CONFIG: cannot read the configuration file /x.toml: there is no such file"
+    );
+    let relative = Settings::load_from(&env(&[("SKILL_INIT_CONFIG", "x.toml")]), &NoFiles).unwrap_err();
+    assert_eq!(relative.0.len(), 1, "{relative:?}");
+}
+
+#[test]
+fn ports_clash_only_where_both_are_used() {
+    let same = [("PORT", "7681")];
+    assert!(load(&same, "").unwrap_err().0[0].message.contains("port 7681 is taken by PORT"));
+    assert!(load(&[("PORT", "7681"), ("SKILL_INIT_TTYD", "off")], "").is_ok());
+    assert!(load(&[("SKILL_INIT_HTTP_ADDR", "127.0.0.1:8000")], "").is_err(), "0.0.0.0 takes every address");
+    let two = [("SKILL_INIT_HTTP_ADDR", "127.0.0.1:8000"), ("SKILL_INIT_API_HOST", "127.0.0.2")];
+    assert!(load(&two, "").is_ok());
+}
+
+#[test]
+fn times_that_do_not_fit_together_are_mistakes() {
+    for pairs in [
+        [("SKILL_INIT_DRAIN", "8s"), ("SKILL_INIT_STOP_GRACE", "8s")],
+        [("SKILL_INIT_BACKOFF", "2m"), ("SKILL_INIT_BACKOFF_MAX", "1m")],
+        [("SKILL_INIT_BUDGET_WARN", "96"), ("SKILL_INIT_BUDGET_UNREADY", "95")],
+        [("SKILL_INIT_STOP_GRACE", "0"), ("SKILL_INIT_DRAIN", "0")],
+        [("SKILL_INIT_ENGINES", "codex codex"), ("SKILL_INIT_DRAIN", "0")],
+        [("SKILL_INIT_ENGINES", "all,codex"), ("SKILL_INIT_DRAIN", "0")],
+    ] {
+        assert_eq!(load(&pairs, "").unwrap_err().0.len(), 1, "{pairs:?}");
+    }
+}
+
+#[test]
+fn a_service_gets_the_defaults_and_on_top_what_its_table_says() {
+    let toml = r#"
+[supervise]
+backoff = "100ms"
+[service.db]
+command = "/usr/bin/db --flag 'a b'"
+env = { A = 1, B = true }
+stop_signal = "SIGINT"
+limits = { nofile = "1024:4096", core = 0, nproc = "unlimited" }
+essential = true
+user = 999
+[service.db.backoff]
+max = 3
+[service.db.readiness]
+tcp = "127.0.0.1:5432"
+interval = "50ms"
+[service.job]
+kind = "oneshot"
+command = ["/bin/true"]
+after = ["db", "api"]
+"#;
+    let settings = load(&[], toml).unwrap();
+    let [db, job] = settings.services.as_slice() else { panic!("two services") };
+    assert_eq!(db.command, ["/usr/bin/db", "--flag", "a b"]);
+    assert_eq!(db.env, BTreeMap::from([("A".to_owned(), "1".to_owned()), ("B".to_owned(), "true".to_owned())]));
+    assert_eq!((db.stop_signal, db.user.as_deref()), (2, Some("999")));
+    assert_eq!((db.backoff.initial, db.backoff.max), (Duration::from_millis(100), Duration::from_secs(3)));
+    assert_eq!((db.limits[0].soft, db.limits[0].hard), (Some(1024), Some(4096)));
+    assert_eq!((db.limits[2].soft, db.limits[2].hard), (None, None));
+    let probe = db.readiness.as_ref().unwrap();
+    assert_eq!((probe.interval, probe.failure_threshold), (Duration::from_millis(50), 3));
+    assert_eq!(job.restart, service::Restart::OnFailure, "a oneshot is not repeated when it has done its work");
+    assert_eq!(job.after, ["db", "api"]);
+}
+
+#[test]
+fn a_built_in_service_is_tuned_and_keeps_the_rest() {
+    let toml = "[service.api]\nstop_grace = \"3s\"\nenv = { X = \"y\" }\n[service.api.readiness]\ninterval = \"2s\"\n";
+    let settings = load(&[], toml).unwrap();
+    assert!(settings.services.is_empty());
+    let mut api = service::ServiceSpec::new("api", vec!["/api".to_owned()], &Defaults::of(&settings));
+    api.readiness = Some(service::Probe {
+        kind: service::ProbeKind::SdNotify,
+        start_period: Duration::ZERO,
+        interval: Duration::from_secs(1),
+        timeout: Duration::from_secs(1),
+        success_threshold: 1,
+        failure_threshold: 3,
+    });
+    api.tune(&settings.overrides["api"]);
+    assert_eq!(api.stop_grace, Duration::from_secs(3));
+    assert_eq!(api.command, ["/api"]);
+    let probe = api.readiness.unwrap();
+    assert_eq!((probe.kind, probe.interval), (service::ProbeKind::SdNotify, Duration::from_secs(2)));
+}
+
+#[test]
+fn every_mistake_in_a_service_table_has_its_line() {
+    let toml = r#"[service.DB]
+command = "/bin/db"
+[service.a]
+comand = "/bin/a"
+[service.b]
+command = "/bin/b 'x"
+restart = "sometimes"
+stop_signal = "TERMINATE"
+limits = { nofiles = 3, core = "2:1" }
+oom_score_adj = 2000
+user = "postgres"
+cwd = "b"
+secrets = ["PASSWORD"]
+after = ["apii"]
+[service.b.liveness]
+notify = true
+[service.b.readiness]
+timeout = "1s"
+[service.api]
+command = "/bin/x"
+[service.one]
+kind = "oneshot"
+restart = "always"
+command = ["/bin/one"]
+[[services]]
+x = 1
+"#;
+    expect(
+        &wrong(toml),
+        &[
+            "init.toml:1: \"DB\" is no service name",
+            "init.toml:4: unknown key `service.a.comand`; did you mean `command`?",
+            "init.toml:3: `service.a` has no `command`",
+            "init.toml:6: `service.b.command` \"/bin/b 'x\" has a quote or backslash without an end",
+            "init.toml:7: `service.b.restart` = \"sometimes\" is none of: always, on-failure, never",
+            "init.toml:8: `service.b.stop_signal` \"TERMINATE\" is not a signal",
+            "init.toml:9: `service.b.limits.nofiles` is no resource; did you mean `nofile`?",
+            "init.toml:9: `service.b.limits.core` = \"2:1\": the soft limit is above the hard one",
+            "init.toml:10: `service.b.oom_score_adj` = 2000 is out of range",
+            "init.toml:11: `service.b.user` \"postgres\" is not UID",
+            "init.toml:12: `service.b.cwd` = \"b\" is a relative path",
+            "init.toml:13: `service.b.secrets` names \"PASSWORD\", which is no secret",
+            "init.toml:5: `service.b.after` names \"apii\", which is no service; did you mean `api`?",
+            "init.toml:16: `service.b.liveness.notify` can only say that a service is ready",
+            "init.toml:17: `service.b.readiness` does not say how to ask",
+            "init.toml:20: `service.api.command` cannot be given",
+            "init.toml:23: `service.one.restart` = \"always\" does not suit a oneshot",
+            "init.toml:25: unknown table `[services]`; did you mean `[service]`?",
+        ],
+    );
+}
+
+#[test]
+fn a_circle_of_services_is_named() {
+    let toml = "[service.a]\ncommand=\"/a\"\nafter=[\"b\"]\n[service.b]\ncommand=\"/b\"\nafter=[\"a\"]\n";
+    expect(&wrong(toml), &["services wait for each other in a circle: a -> b -> a"]);
+}
+
+#[test]
+fn nothing_waits_for_what_is_switched_off() {
+    let toml =
+        "[service.a]\ncommand=\"/a\"\nafter=[\"b\",\"ttyd\",\"api\"]\n[service.b]\ncommand=\"/b\"\nenabled=false\n";
+    let settings = load(&[("SKILL_INIT_TTYD", "off")], toml).unwrap();
+    assert_eq!(settings.services.len(), 1);
+    assert_eq!(settings.services[0].after, ["api"]);
+}
+
+#[test]
+fn a_thousand_services_load() {
+    let toml: String =
+        (0..1000).map(|n| format!("[service.s{n}]\ncommand = \"/bin/true\"\nafter = [\"api\"]\n")).collect();
+    assert_eq!(load(&[], &toml).unwrap().services.len(), 1000);
+}
+
+/// Names near the real ones, so that random environments reach the code behind them.
+fn name() -> impl Strategy<Value = String> {
+    let known: Vec<String> =
+        keys::ALL.iter().flat_map(|spec| [spec.env.to_owned(), format!("{}_FILE", spec.env)]).collect();
+    prop_oneof![proptest::sample::select(known), "SKILL_(INIT|RUNNER)_[A-Z_0-9]{0,12}", ".{0,12}"]
+}
+
+fn value() -> impl Strategy<Value = String> {
+    prop_oneof!["[0-9]{1,20}", "(true|false|on|0|1)", "/[a-z]{0,4}", "[0-9.]{0,6}(ms|s|m|h)", "\\PC{0,20}", ".{0,20}"]
+}
+
+/// TOML that often parses: real section and field names with arbitrary values.
+fn toml_text() -> impl Strategy<Value = String> {
+    let names: Vec<String> =
+        FIELDS.iter().chain(PROBE_FIELDS).map(|f| f.name.to_owned()).chain(["x".to_owned()]).collect();
+    let value = prop_oneof![
+        Just("true".to_owned()),
+        "-?[0-9]{1,18}",
+        "\"[ -!#-\\[\\]-~]{0,12}\"",
+        Just("[\"a\", \"b\"]".to_owned()),
+        Just("[1, {}]".to_owned()),
+        Just("{ nofile = 1, http = \"http://127.0.0.1/\" }".to_owned()),
+        Just("1979-05-27".to_owned()),
+        Just("inf".to_owned()),
+    ];
+    let line = (proptest::sample::select(names), value).prop_map(|(name, value)| format!("{name} = {value}\n"));
+    let head = prop_oneof![
+        "\\[service\\.(api|a|b)(\\.readiness|\\.liveness|\\.limits)?\\]\n",
+        "\\[(ui|start|paths|supervise)\\]\n",
+    ];
+    proptest::collection::vec((head, proptest::collection::vec(line, 0..6)), 0..5)
+        .prop_map(|tables| tables.into_iter().map(|(head, lines)| head + &lines.concat()).collect())
+}
+
+proptest! {
+    #[test]
+    fn no_environment_makes_loading_panic(pairs in proptest::collection::btree_map(name(), value(), 0..12)) {
+        let _ = Settings::load_from(&Environment(pairs), &files(&[("/", "x")]));
+    }
+
+    #[test]
+    fn no_bytes_in_the_file_make_loading_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        let _ = Settings::load_from(&Environment::default(), &MapFiles([(PathBuf::from(FILE), bytes)].into()));
+    }
+
+    #[test]
+    fn what_loads_can_be_shown_and_loaded_again(toml in toml_text(), pairs in proptest::collection::btree_map(name(), value(), 0..3)) {
+        if let Ok(settings) = Settings::load_from(&Environment(pairs), &files(&[(FILE, &toml)])) {
+            // A value that was accepted is accepted again in its printed form.
+            for spec in keys::ALL {
+                let (value, _) = settings.lookup(spec).unwrap();
+                if let Some(text) = value.text() {
+                    let again = parse::parse(spec.kind, &text);
+                    prop_assert_eq!(again.as_ref(), Ok(value), "{}", spec.env);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_mistake_names_a_place(toml in toml_text()) {
+        if let Err(mistakes) = load(&[], &toml) {
+            for mistake in mistakes.0 {
+                prop_assert!(mistake.place.contains(':') || mistake.place.starts_with("env "), "{}", mistake);
+                prop_assert!(!mistake.place.ends_with(":0"));
+            }
+        }
+    }
+}
