@@ -11,16 +11,21 @@ pub enum Cause {
     /// The kernel's OOM killer ended it (the cgroup's own counter went up).
     OomKilled,
     /// It could not be started.
-    SpawnFailed(String),
+    SpawnFailed {
+        /// Why, with the program's name.
+        reason: String,
+        /// The code to leave with if that ends the container: 127, 126 or 71.
+        code: u8,
+    },
 }
 
 impl Cause {
-    /// The status as a shell would show it; 127 or 126 for what could not be started.
-    pub fn code(&self, spawn_code: u8) -> u8 {
+    /// The status as a shell would show it; 127, 126 or 71 for what could not be started.
+    pub fn code(&self) -> u8 {
         match self {
             Self::Status(status) => status.code(),
             Self::OomKilled => 137,
-            Self::SpawnFailed(_) => spawn_code,
+            Self::SpawnFailed { code, .. } => *code,
         }
     }
     /// Ended with 0.
@@ -41,7 +46,7 @@ impl fmt::Display for Cause {
             }
             Self::Status(status) => write!(f, "{status}"),
             Self::OomKilled => f.write_str("oom-killed"),
-            Self::SpawnFailed(reason) => write!(f, "cannot start: {reason}"),
+            Self::SpawnFailed { reason, .. } => write!(f, "cannot start: {reason}"),
         }
     }
 }

@@ -173,6 +173,8 @@ pub struct Service {
     pub reason: String,
     /// When it came into this state.
     pub since: Now,
+    /// When its last process was started.
+    pub launched: Now,
     /// Counts the processes; an event of an older one is stale.
     pub generation: u64,
     /// Starts after the first one that the restart policy granted.
@@ -192,6 +194,7 @@ impl Service {
             state: State::Stopped,
             reason: "not started".to_owned(),
             since: Now::ZERO,
+            launched: Now::ZERO,
             generation: 0,
             restarts: 0,
             readiness: None,
@@ -351,6 +354,7 @@ impl Service {
             return self.enter(State::Waiting, "waiting for what it starts after", now);
         }
         self.generation += 1;
+        self.launched = now;
         self.enter(State::Starting { deadline: self.spec.start_timeout.map(|t| now + t) }, reason, now);
         self.readiness = self.spec.readiness.as_ref().map(|p| Probing::begin(p, Which::Readiness, now));
         self.liveness = self.spec.liveness.as_ref().map(|p| Probing::begin(p, Which::Liveness, now));
@@ -405,7 +409,7 @@ impl Service {
         if wanted {
             return self.again(cause, reason, blocked, now);
         }
-        let code = Exit(cause.code(Exit::NOT_FOUND.0));
+        let code = Exit(cause.code());
         self.enter(if success { State::Stopped } else { State::Failed }, &reason, now);
         vec![Effect::Gone(code)]
     }
@@ -420,7 +424,7 @@ impl Service {
                 self.enter(State::Backoff { until: now + delay }, &format!("restarting after: {reason}"), now)
             }
             None => {
-                let code = match cause.code(Exit::NOT_FOUND.0) {
+                let code = match cause.code() {
                     0 => Exit::BUDGET,
                     code => Exit(code),
                 };

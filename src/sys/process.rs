@@ -47,3 +47,26 @@ pub fn exec(program: &std::ffi::CStr, argv: &[std::ffi::CString]) -> io::Error {
     unsafe { libc::execv(program.as_ptr(), pointers.as_ptr()) };
     io::Error::last_os_error()
 }
+
+/// Signals `pid` through a pidfd, after `same` confirmed that the descriptor is for the wanted process: between
+/// look and signal the pid cannot pass to another one. Without pidfds (ENOSYS, EPERM by seccomp) a plain kill(2).
+///
+/// pidfd_open(2), pidfd_send_signal(2).
+pub fn signal_if(pid: i32, signal: i32, same: impl FnOnce() -> bool) -> bool {
+    // SAFETY: no memory is involved; pidfd_open(2).
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    if fd < 0 {
+        let gone = io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH);
+        return !gone && same() && kill(pid, signal).is_ok();
+    }
+    // SAFETY: pidfd_open returned a fresh descriptor that nobody else owns.
+    let fd = unsafe { <std::os::fd::OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(fd as i32) };
+    if !same() {
+        return false;
+    }
+    let raw = std::os::fd::AsRawFd::as_raw_fd(&fd);
+    // SAFETY: a null siginfo means kill(2)'s own; pidfd_send_signal(2).
+    let sent =
+        unsafe { libc::syscall(libc::SYS_pidfd_send_signal, raw, signal, std::ptr::null::<libc::siginfo_t>(), 0) };
+    sent == 0 || (io::Error::last_os_error().raw_os_error() != Some(libc::ESRCH) && kill(pid, signal).is_ok())
+}

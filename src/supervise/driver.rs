@@ -1,0 +1,605 @@
+//! The loop: turns signals, ended children, answers and requests into events, and the machine's actions into deeds.
+//!
+//! Invariants: nothing in here blocks (what may block goes to the worker thread); only `Children` makes or reaps
+//! processes; the clock that the machine sees stands still while the container is frozen.
+
+use super::{
+    cause::Cause,
+    children::{Children, Owner, Reaped},
+    health,
+    launch::{self, LaunchError, Streams, Surroundings},
+    machine::{Action, Answer, Event, Machine, Phase, ServiceId, StopPlan, Verb},
+    notify::{self, Notification, NotifySocket},
+    orphans, output,
+    probing::Which,
+    schedule::Now,
+    service::State,
+    signals::{Meaning, Signals, meaning},
+    watch::{Observation, Watch},
+    worker::Worker,
+};
+use crate::{
+    control::server::{Call, Server},
+    exit::Exit,
+    layout::Root,
+    settings::service::{ProbeKind, ServiceSpec},
+    sys::{self, wait::ExitStatus},
+};
+use std::{
+    collections::{HashSet, VecDeque},
+    io,
+    os::fd::{AsRawFd, OwnedFd},
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::mpsc;
+
+/// What a new plan changes in a running supervisor.
+#[derive(Debug, Clone)]
+pub struct Replanned {
+    /// The services.
+    pub specs: Vec<ServiceSpec>,
+    /// Environment and secrets for what is started from now on.
+    pub around: Surroundings,
+    /// For `status`.
+    pub concurrency: crate::control::protocol::Concurrency,
+}
+
+/// Makes a new plan: reads configuration and limits, imports credentials. Runs on the worker thread.
+pub type Replan = Arc<dyn Fn() -> Result<Replanned, String> + Send + Sync>;
+
+/// Everything the supervisor starts with.
+pub struct Setup {
+    /// The services.
+    pub specs: Vec<ServiceSpec>,
+    /// What they are started with.
+    pub around: Surroundings,
+    /// How long the stop may take.
+    pub stop: StopPlan,
+    /// The control socket.
+    pub server: Option<Server>,
+    /// Folder for the notification socket.
+    pub run_dir: Option<PathBuf>,
+    /// Prefix the services' output.
+    pub prefix: bool,
+    /// The slow tick: what is looked at, how often, with which thresholds.
+    pub watch: Watch,
+    /// Makes a new plan.
+    pub replan: Replan,
+    /// For `status`: concurrency, phases of the start, warnings.
+    pub told: super::answer::Told,
+    /// Where the reason of the exit goes.
+    pub termination_log: Option<PathBuf>,
+    /// Signals that came before the loop.
+    pub early: Vec<i32>,
+    /// When the process started.
+    pub origin: Instant,
+}
+
+/// What tasks and the worker thread report to the loop.
+#[derive(Debug)]
+pub(super) enum Report {
+    Probed { id: ServiceId, generation: u64, which: Which, answer: Answer },
+    ProbeTimeout { pid: i32 },
+    Notified { id: ServiceId, generation: u64 },
+    Message(Notification),
+    Observed(Box<Observation>),
+    Replanned(Result<Replanned, String>),
+}
+
+/// Zombies reaped in one go before the loop looks at anything else.
+const BATCH: usize = 512;
+/// A timer that fires this late was frozen (SIGSTOP, cgroup freezer, suspend), not busy.
+const FROZEN: Duration = Duration::from_secs(1);
+
+pub(super) struct Driver {
+    pub(super) machine: Machine,
+    pub(super) children: Children,
+    pub(super) around: Surroundings,
+    pub(super) told: super::answer::Told,
+    pub(super) observation: Observation,
+    pub(super) orphans_reaped: u64,
+    pub(super) orphans_ended: u64,
+    pub(super) oom_kills: u64,
+    pub(super) origin: Instant,
+    pub(super) waiting: Vec<Call>,
+    frozen: Duration,
+    actions: VecDeque<Action>,
+    watch: Watch,
+    worker: Worker,
+    replan: Replan,
+    reports: mpsc::UnboundedSender<Report>,
+    prefix: bool,
+    more: bool,
+    sweeping: Option<bool>,
+    exit: Option<(Exit, String)>,
+    root: Root,
+}
+
+/// Supervises until the container is to end; the exit code to leave with.
+pub fn run(setup: Setup) -> io::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let termination_log = setup.termination_log.clone();
+    let (exit, reason) = runtime.block_on(drive(setup))?;
+    if let Some(path) = termination_log {
+        super::farewell::write(&path, exit, &reason);
+    }
+    tracing::info!(code = exit.0, reason, "leaving");
+    // Tasks that copy output or serve a connection end here.
+    runtime.shutdown_background();
+    Ok(exit)
+}
+
+async fn drive(setup: Setup) -> io::Result<(Exit, String)> {
+    let mut signals = Signals::register()?;
+    if std::process::id() != 1
+        && let Err(error) = sys::process::become_subreaper()
+    {
+        tracing::warn!(%error, "cannot become a subreaper: orphans go to the parent's init");
+    }
+    let (reports, mut inbox) = mpsc::unbounded_channel();
+    let (calls, mut requests) = mpsc::channel(64);
+    let mut around = setup.around;
+    if let Some(dir) = &setup.run_dir {
+        match NotifySocket::bind(&dir.join("notify.sock")) {
+            Ok(socket) => {
+                around.notify_socket = Some(socket.path().to_path_buf());
+                tokio::spawn(listen(socket, reports.clone()));
+            }
+            Err(error) => tracing::warn!(%error, dir = %dir.display(), "no notification socket"),
+        }
+    }
+    if let Some(server) = setup.server {
+        tokio::spawn(server.run(calls.clone()));
+    }
+    let seed = u64::from(std::process::id()) ^ setup.told.started_at.rotate_left(32);
+    let tick = setup.watch.every;
+    let oom_kills = setup.watch.oom_kills().unwrap_or_default();
+    let mut driver = Driver {
+        machine: Machine::new(setup.specs, setup.stop, seed),
+        children: Children::default(),
+        around,
+        told: setup.told,
+        observation: Observation::default(),
+        orphans_reaped: 0,
+        orphans_ended: 0,
+        oom_kills,
+        origin: setup.origin,
+        waiting: Vec::new(),
+        frozen: Duration::ZERO,
+        actions: VecDeque::new(),
+        watch: setup.watch,
+        worker: Worker::start()?,
+        replan: setup.replan,
+        reports,
+        prefix: setup.prefix,
+        more: false,
+        sweeping: None,
+        exit: None,
+        root: Root::real(),
+    };
+    driver.feed(Event::Boot);
+    for signal in setup.early {
+        driver.signal(signal);
+    }
+    let mut next_watch = (!tick.is_zero()).then(|| tokio::time::Instant::now() + tick);
+    loop {
+        driver.act();
+        if let Some(exit) = driver.exit.take() {
+            return Ok(exit);
+        }
+        if driver.more {
+            driver.reap();
+            tokio::task::yield_now().await;
+        }
+        let more = driver.more;
+        let deadline = driver.machine.next_deadline().map(|at| driver.instant(at));
+        tokio::select! {
+            biased;
+            signal = signals.next() => driver.signal(signal),
+            Some(report) = inbox.recv() => driver.report(report),
+            Some(call) = requests.recv() => driver.answer(call),
+            () = until(deadline) => driver.tick(deadline),
+            () = until(next_watch) => {
+                next_watch = Some(tokio::time::Instant::now() + tick);
+                driver.observe(None);
+            }
+            () = std::future::ready(()), if more => {}
+        }
+    }
+}
+
+async fn until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn listen(socket: NotifySocket, reports: mpsc::UnboundedSender<Report>) {
+    loop {
+        match socket.next().await {
+            Ok(message) => {
+                if reports.send(Report::Message(message)).is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                tracing::warn!(%error, "notification socket");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+impl Driver {
+    pub(super) fn now(&self) -> Now {
+        self.origin.elapsed().saturating_sub(self.frozen)
+    }
+
+    fn instant(&self, at: Now) -> tokio::time::Instant {
+        tokio::time::Instant::from_std(self.origin + at + self.frozen)
+    }
+
+    pub(super) fn feed(&mut self, event: Event) {
+        let now = self.now();
+        self.actions.extend(self.machine.step(event, now));
+    }
+
+    fn tick(&mut self, deadline: Option<tokio::time::Instant>) {
+        let late = deadline.map_or(Duration::ZERO, |at| tokio::time::Instant::now().saturating_duration_since(at));
+        if late > FROZEN {
+            tracing::warn!(milliseconds = late.as_millis(), "was frozen; deadlines are moved by as much");
+            self.frozen += late;
+        }
+        self.feed(Event::Tick);
+    }
+
+    fn act(&mut self) {
+        while let Some(action) = self.actions.pop_front() {
+            match action {
+                Action::Spawn(id) => self.spawn(id),
+                Action::StopSignal(id) => {
+                    if let Some(signal) = self.machine.service(id).map(|s| s.spec.stop_signal) {
+                        self.children.signal(id, signal);
+                        // A stopped (SIGSTOP) child could not act on it.
+                        self.children.signal(id, libc::SIGCONT);
+                    }
+                }
+                Action::Kill(id) => self.kill(id),
+                Action::Ask { id, generation, which } => self.ask(id, generation, which),
+                Action::Changed { id, from } => self.changed(id, from),
+                Action::Readiness(ready) => self.readiness(ready),
+                Action::Sweep { hard } => self.sweep(hard),
+                Action::Exit { code, reason } => self.exit = Some((code, reason)),
+            }
+        }
+    }
+
+    fn spawn(&mut self, id: ServiceId) {
+        let Some(service) = self.machine.service(id) else { return };
+        let (spec, generation) = (service.spec.clone(), service.generation);
+        match self.start(id, &spec, generation) {
+            Ok(pid) => {
+                tracing::debug!(service = spec.name, pid, "started");
+                self.feed(Event::Spawned(id));
+            }
+            Err(cause) => self.feed(Event::Ended { id, generation, cause }),
+        }
+    }
+
+    fn start(&mut self, id: ServiceId, spec: &ServiceSpec, generation: u64) -> Result<i32, Cause> {
+        let failed = |reason: String, code: Exit| Cause::SpawnFailed { reason, code: code.0 };
+        let os = |error: io::Error| match error.raw_os_error() {
+            Some(libc::ENOENT) => failed(error.to_string(), Exit::NOT_FOUND),
+            Some(libc::EACCES | libc::ENOEXEC) => failed(error.to_string(), Exit::NOT_EXECUTABLE),
+            _ => failed(error.to_string(), Exit::OS),
+        };
+        let mut streams = Streams::default();
+        let mut kept: Vec<OwnedFd> = Vec::new();
+        if matches!(spec.readiness.as_ref().map(|p| &p.kind), Some(ProbeKind::NotifyFd { .. })) {
+            let (read, write) = pipe().map_err(os)?;
+            streams.notify = Some(write.as_raw_fd());
+            kept.push(write);
+            let reports = self.reports.clone();
+            tokio::spawn(async move {
+                if notify::newline(read).await {
+                    // The loop may be gone: then nobody wants to know.
+                    let _ = reports.send(Report::Notified { id, generation });
+                }
+            });
+        }
+        if self.prefix {
+            for (ours, slot) in [(1, &mut streams.stdout), (2, &mut streams.stderr)] {
+                let (read, write) = pipe().map_err(os)?;
+                *slot = Some(write.as_raw_fd());
+                kept.push(write);
+                tokio::spawn(output::copy(spec.name.clone(), read, ours));
+            }
+        }
+        let spawn = launch::service(spec, &self.around, streams).map_err(|error| {
+            let code =
+                if matches!(error, LaunchError::NotFound { .. }) { Exit::NOT_FOUND } else { Exit::NOT_EXECUTABLE };
+            failed(error.to_string(), code)
+        })?;
+        self.children.spawn(&spawn, Owner::Service { id, generation }).map_err(|error| {
+            let cause = os(error);
+            match cause {
+                Cause::SpawnFailed { reason, code } => {
+                    Cause::SpawnFailed { reason: format!("{}: {reason}", spec.command.first().map_or("", |c| c)), code }
+                }
+                other @ (Cause::Status(_) | Cause::OomKilled) => other,
+            }
+        })
+    }
+
+    /// SIGKILL to the group and to what escaped it. During the stop the sweep finds what escaped, for all at once.
+    fn kill(&mut self, id: ServiceId) {
+        let Some(service) = self.machine.service(id) else { return };
+        let escaped = if self.machine.phase() == Phase::Running {
+            // The descendants have to be looked for while the leader still is their parent.
+            orphans::escapees(&self.root, own_pid(), self.children.leader(id), Some(&service.spec.name))
+        } else {
+            Vec::new()
+        };
+        self.children.signal(id, libc::SIGKILL);
+        for process in escaped {
+            orphans::signal(&self.root, process.pid, process.start_ticks, libc::SIGKILL);
+        }
+    }
+
+    fn ask(&mut self, id: ServiceId, generation: u64, which: Which) {
+        let Some(service) = self.machine.service(id) else { return };
+        let probe = match which {
+            Which::Readiness => service.spec.readiness.clone(),
+            Which::Liveness => service.spec.liveness.clone(),
+        };
+        let Some(probe) = probe else { return };
+        if let ProbeKind::Exec { command } = &probe.kind {
+            let spec = service.spec.clone();
+            let owner = Owner::Probe { id, generation, which };
+            let made = launch::probe(&spec, command, &self.around).map_err(|e| Some(e.to_string())).and_then(|spawn| {
+                self.children.spawn(&spawn, owner).map_err(|error| match error.raw_os_error() {
+                    Some(libc::EAGAIN | libc::ENOMEM) => None,
+                    _ => Some(error.to_string()),
+                })
+            });
+            match made {
+                Ok(pid) => {
+                    let (reports, deadline) = (self.reports.clone(), probe.timeout);
+                    tokio::spawn(async move {
+                        tokio::time::sleep(deadline).await;
+                        let _ = reports.send(Report::ProbeTimeout { pid });
+                    });
+                }
+                Err(answer) => self.feed(Event::Probed { id, generation, which, answer: Err(answer) }),
+            }
+            return;
+        }
+        let reports = self.reports.clone();
+        tokio::spawn(async move {
+            let answer = health::ask(probe).await;
+            let _ = reports.send(Report::Probed { id, generation, which, answer });
+        });
+    }
+
+    fn changed(&mut self, id: ServiceId, from: &'static str) {
+        let Some(service) = self.machine.service(id) else { return };
+        let (name, to, reason) = (&service.spec.name, service.state.name(), &service.reason);
+        let pid = self.children.leader(id);
+        match service.state {
+            State::Failed | State::Killing { .. } => tracing::error!(service = name, from, to, reason, pid, "service"),
+            State::Unready | State::Backoff { .. } => tracing::warn!(service = name, from, to, reason, pid, "service"),
+            _ => tracing::info!(service = name, from, to, reason, pid, "service"),
+        }
+        if from == "ready" && !service.state.runs() && self.watch.orphans.end {
+            let name = name.clone();
+            self.observe(Some(name));
+        }
+    }
+
+    fn readiness(&mut self, ready: bool) {
+        let reasons = self.machine.unready_reasons().join("; ");
+        if ready {
+            let took = self.origin.elapsed();
+            self.told.ready_after.get_or_insert(took);
+            tracing::info!(milliseconds = took.as_millis(), "ready");
+            super::answer::release(self);
+        } else {
+            tracing::warn!(reason = reasons, "not ready");
+        }
+    }
+
+    /// Ends what is left: everybody in the namespace if we are its PID 1, else our descendants.
+    fn sweep(&mut self, hard: bool) {
+        self.sweeping = Some(hard);
+        let signal = if hard { libc::SIGKILL } else { libc::SIGTERM };
+        self.reap();
+        if self.sweeping.is_none() {
+            return;
+        }
+        if own_pid() == 1 {
+            // ESRCH: nobody is left.
+            let _ = sys::process::kill(-1, signal);
+            return;
+        }
+        let root = self.root.clone();
+        for process in orphans::escapees(&root, own_pid(), Some(own_pid()), None) {
+            orphans::signal(&root, process.pid, process.start_ticks, signal);
+        }
+    }
+
+    pub(super) fn signal(&mut self, signal: i32) {
+        match meaning(signal) {
+            Meaning::Reap => self.reap(),
+            Meaning::Ignore => {}
+            Meaning::Forward => {
+                let essential: Vec<ServiceId> =
+                    self.machine.services().filter(|(_, s)| s.essential()).map(|(id, _)| id).collect();
+                for id in essential {
+                    self.children.signal(id, signal);
+                }
+            }
+            Meaning::Reload => {
+                // The answer is the log's.
+                let _ = self.reload();
+            }
+            Meaning::Stop => {
+                let name =
+                    signal_hook::low_level::signal_name(signal).map_or_else(|| signal.to_string(), str::to_owned);
+                if self.machine.phase() == Phase::Running {
+                    tracing::info!(signal = name, "stopping");
+                    self.feed(Event::Shutdown { exit: Exit::OK, reason: format!("stopped by {name}") });
+                } else {
+                    tracing::warn!(signal = name, "stopping at once");
+                    self.feed(Event::Hurry);
+                }
+            }
+        }
+    }
+
+    /// Starts a replan on the worker thread; false if one is under way.
+    pub(super) fn reload(&mut self) -> bool {
+        let (replan, reports) = (Arc::clone(&self.replan), self.reports.clone());
+        self.worker.run(move || {
+            let _ = reports.send(Report::Replanned(replan()));
+        })
+    }
+
+    fn reap(&mut self) {
+        let drained = self.children.drain(BATCH);
+        self.more = drained.more;
+        self.orphans_reaped += drained.adopted;
+        for reaped in drained.ours {
+            self.ended(reaped);
+        }
+        if drained.childless && self.sweeping.take().is_some() {
+            self.feed(Event::ChildrenGone);
+        } else if drained.adopted > 0 && self.sweeping == Some(true) && own_pid() != 1 {
+            // Their children are ours now.
+            self.actions.push_back(Action::Sweep { hard: true });
+        }
+    }
+
+    fn ended(&mut self, reaped: Reaped) {
+        match reaped.owner {
+            Some(Owner::Service { id, generation }) => {
+                let cause = self.cause(reaped.status);
+                self.feed(Event::Ended { id, generation, cause });
+            }
+            Some(Owner::Probe { id, generation, which }) => {
+                let answer = if reaped.status.success() { Ok(()) } else { Err(Some(reaped.status.to_string())) };
+                self.feed(Event::Probed { id, generation, which, answer });
+            }
+            None => {}
+        }
+    }
+
+    /// A SIGKILL that came while the cgroup counted one more OOM kill was the kernel's.
+    fn cause(&mut self, status: ExitStatus) -> Cause {
+        if matches!(status, ExitStatus::Signaled { signal: libc::SIGKILL, .. }) {
+            let counted = self.watch.oom_kills().unwrap_or(self.oom_kills);
+            if counted > std::mem::replace(&mut self.oom_kills, counted) {
+                return Cause::OomKilled;
+            }
+        }
+        Cause::Status(status)
+    }
+
+    fn report(&mut self, report: Report) {
+        match report {
+            Report::Probed { id, generation, which, answer } => {
+                self.feed(Event::Probed { id, generation, which, answer })
+            }
+            Report::ProbeTimeout { pid } => self.children.kill_pid(pid),
+            Report::Notified { id, generation } => self.feed(Event::Notified { id, generation }),
+            Report::Message(message) => self.message(&message),
+            Report::Observed(observation) => self.observed(*observation),
+            Report::Replanned(Ok(plan)) => {
+                let notify_socket = self.around.notify_socket.take();
+                self.around = Surroundings { notify_socket, ..plan.around };
+                self.told.concurrency = plan.concurrency;
+                tracing::info!("configuration re-read");
+                self.feed(Event::Reload(plan.specs));
+            }
+            Report::Replanned(Err(reason)) => {
+                tracing::error!(reason, "configuration not re-read; everything stays as it is")
+            }
+        }
+    }
+
+    fn message(&mut self, message: &Notification) {
+        let Some((id, generation)) = self.children.service_of_group(message.group) else { return };
+        let wants = self
+            .machine
+            .service(id)
+            .is_some_and(|s| s.spec.readiness.as_ref().is_some_and(|p| p.kind == ProbeKind::SdNotify));
+        if message.ready && wants {
+            self.feed(Event::Notified { id, generation });
+        }
+        if let Some(status) = &message.status {
+            self.told.said.insert(id, status.clone());
+        }
+    }
+
+    fn observe(&mut self, ended_service: Option<String>) {
+        let known: HashSet<i32> = self.children.leaders().map(|(_, pid)| pid).collect();
+        let (watch, reports, root) = (self.watch.clone(), self.reports.clone(), self.root.clone());
+        self.worker.run(move || {
+            let observation = watch.look(&root, own_pid(), &known, ended_service.as_deref());
+            let _ = reports.send(Report::Observed(Box::new(observation)));
+        });
+    }
+
+    fn observed(&mut self, observation: Observation) {
+        for (orphan, reason) in &observation.ended {
+            self.orphans_ended += 1;
+            tracing::warn!(
+                pid = orphan.pid,
+                age_ms = orphan.age_ms,
+                command = orphan.command,
+                from = orphan.from,
+                reason,
+                "live orphan ended"
+            );
+        }
+        if let Some(count) = observation.oom_kills.filter(|n| *n > self.oom_kills) {
+            tracing::error!(count = count - self.oom_kills, "the OOM killer ended a process in this container");
+            self.oom_kills = count;
+        }
+        for warning in observation.warnings.iter().filter(|w| !self.observation.warnings.contains(w)) {
+            tracing::warn!(reason = warning, "budget");
+        }
+        if observation.pressure != self.observation.pressure {
+            self.feed(Event::Pressure(observation.pressure.clone()));
+        }
+        let moved = self.observation.limits.is_some() && observation.limits != self.observation.limits;
+        self.observation = observation;
+        if moved {
+            tracing::info!("limits have moved: planning again");
+            self.reload();
+        }
+    }
+
+    /// An operator's command, by name.
+    pub(super) fn operate(&mut self, name: &str, verb: Verb) -> bool {
+        let found = self.machine.find(name);
+        if let Some(id) = found {
+            self.feed(Event::Operator(id, verb));
+        }
+        found.is_some()
+    }
+}
+
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let flags = nix::fcntl::OFlag::O_CLOEXEC;
+    let (read, write) = nix::unistd::pipe2(flags)?;
+    nix::fcntl::fcntl(&read, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))?;
+    Ok((read, write))
+}
+
+/// Pids are positive and fit.
+pub(super) fn own_pid() -> i32 {
+    i32::try_from(std::process::id()).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,67 @@
+//! The init's own log: JSON off a terminal, text on one, journald beside it where there is one.
+//!
+//! Writing to stderr must not block PID 1 when its reader is slow: a line that does not fit is dropped and
+//! counted, and the count is logged when there is room again.
+
+use crate::{
+    settings::{Settings, keys},
+    sys,
+};
+use std::{
+    io::{self, IsTerminal, Write},
+    sync::atomic::{AtomicU64, Ordering},
+};
+use tracing_subscriber::{Layer, Registry, filter::LevelFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+/// A line of at most PIPE_BUF bytes goes out in one piece (pipe(7)), so it never mixes with the services' output.
+const MAX_LINE: usize = 4096;
+
+/// Lines of the log that were dropped because nobody read them.
+pub fn dropped() -> u64 {
+    DROPPED.load(Ordering::Relaxed)
+}
+
+/// Sets the log up; a second call changes nothing.
+pub fn init(settings: &Settings) {
+    let level = match settings.get(&keys::LOG).as_str() {
+        "error" => LevelFilter::ERROR,
+        "warn" => LevelFilter::WARN,
+        "debug" => LevelFilter::DEBUG,
+        "trace" => LevelFilter::TRACE,
+        _ => LevelFilter::INFO,
+    };
+    let text = match settings.get(&keys::LOG_FORMAT).as_str() {
+        "text" => true,
+        "json" => false,
+        _ => io::stderr().is_terminal(),
+    };
+    let own = fmt::layer().with_writer(|| Stderr);
+    let own: Box<dyn Layer<Registry> + Send + Sync> = if text {
+        own.with_target(false).with_ansi(io::stderr().is_terminal()).boxed()
+    } else {
+        own.json().flatten_event(true).with_current_span(false).with_target(false).boxed()
+    };
+    // In a container there is no journal; on a laptop under systemd there is. Never fatal.
+    let journal = std::env::var_os("JOURNAL_STREAM").and_then(|_| tracing_journald::layer().ok());
+    let _ = tracing_subscriber::registry().with(own.with_filter(level)).with(journal.with_filter(level)).try_init();
+}
+
+struct Stderr;
+
+impl Write for Stderr {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let piece = line.get(..MAX_LINE.min(line.len())).unwrap_or(line);
+        if sys::process::writable(2) {
+            // A reader that went away must not stop the init.
+            let _ = sys::process::write(2, piece);
+        } else {
+            DROPPED.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(line.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
