@@ -7,6 +7,5 @@
 pub mod client;
 pub mod peer;
 pub mod protocol;
-pub mod render;
 pub mod rundir;
 pub mod server;

@@ -6,13 +6,23 @@
 //! file may be missing, empty, unreadable, `max`, huge or garbage.
 #![forbid(unsafe_code)]
 
+pub mod calls;
 pub mod cgroup;
+pub mod container;
+mod facts;
 pub mod host;
+pub mod kernel;
+pub mod paths;
 pub mod pressure;
+pub mod privileges;
 pub mod processes;
 pub mod read;
 pub mod reading;
+pub mod resources;
+pub mod sandbox;
 pub mod usage;
 
+pub use calls::{Calls, Depth};
+pub use facts::{Facts, PressureFiles, assemble, run, run_with};
 pub use reading::{Bound, Reading};
 pub use usage::{Usage, UsagePaths, Used};

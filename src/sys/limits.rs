@@ -1,5 +1,6 @@
-//! Resource limits (setrlimit(2)).
+//! Resource limits (getrlimit(2), setrlimit(2)).
 
+use nix::sys::resource::{Resource, getrlimit};
 use std::io;
 
 /// Every limit's name, lower case without `RLIMIT_`, and its number.
@@ -31,4 +32,29 @@ pub fn set(name: &str, soft: Option<u64>, hard: Option<u64>) -> io::Result<()> {
     let limit = libc::rlimit { rlim_cur: soft.unwrap_or(libc::RLIM_INFINITY).min(hard), rlim_max: hard };
     // SAFETY: `limit` outlives the call; setrlimit(2).
     if unsafe { libc::setrlimit(*resource, &raw const limit) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Soft and hard limit; `None`: unlimited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SoftHard {
+    /// Soft limit.
+    pub soft: Option<u64>,
+    /// Hard limit.
+    pub hard: Option<u64>,
+}
+
+/// RLIMIT_NOFILE of this process: getrlimit(2).
+pub fn nofile() -> io::Result<SoftHard> {
+    get(Resource::RLIMIT_NOFILE)
+}
+
+/// RLIMIT_NPROC of this process: getrlimit(2).
+pub fn nproc() -> io::Result<SoftHard> {
+    get(Resource::RLIMIT_NPROC)
+}
+
+fn get(resource: Resource) -> io::Result<SoftHard> {
+    let (soft, hard) = getrlimit(resource)?;
+    let finite = |limit| (limit != libc::RLIM_INFINITY).then_some(limit);
+    Ok(SoftHard { soft: finite(soft), hard: finite(hard) })
 }

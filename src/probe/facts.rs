@@ -1,0 +1,122 @@
+//! All facts as one value, and how they are gathered.
+#![forbid(unsafe_code)]
+
+use super::{
+    calls::{Calls, Depth},
+    cgroup::{Cgroups, Limits},
+    container::{self, Container},
+    kernel::{self, Kernel},
+    paths::{self, PathFact},
+    privileges::{self, Privileges},
+    resources::{self, Cpu, Descriptors, Memory, Tasks},
+    sandbox::{self, Landlock, UserNamespaces},
+};
+use crate::{
+    layout::{Layout, Root},
+    settings::Environment,
+};
+use serde::Serialize;
+
+/// What the machine allows.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Facts {
+    /// Release and machine.
+    pub kernel: Kernel,
+    /// Container and Kubernetes markers; PID 1 or not.
+    pub container: Container,
+    /// Ids, capabilities, seccomp.
+    pub privileges: Privileges,
+    /// Landlock's verdict.
+    pub landlock: Landlock,
+    /// User namespaces.
+    pub user_namespaces: UserNamespaces,
+    /// Where the cgroups are.
+    pub cgroups: Cgroups,
+    /// The cgroups' limits alone; `memory`, `cpu` and `tasks` have them with the host's.
+    pub limits: Limits,
+    /// Memory, bytes.
+    pub memory: Memory,
+    /// CPUs.
+    pub cpu: Cpu,
+    /// Processes and threads.
+    pub tasks: Tasks,
+    /// Open files.
+    pub descriptors: Descriptors,
+    /// Pressure stall information.
+    pub pressure: PressureFiles,
+    /// The layout's paths.
+    pub paths: Vec<PathFact>,
+}
+
+/// Where pressure can be read; `None`: nowhere (cgroup v1, before 4.20, booted with `psi=0`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PressureFiles {
+    /// `memory.pressure` of our own cgroup.
+    pub cgroup: Option<String>,
+    /// `/proc/pressure/memory`.
+    pub system: Option<String>,
+}
+
+/// Reads everything a start needs. Under a captured root (any but `/`) the recorded answers of that system's kernel are
+/// used and no path is looked at.
+pub fn run(root: &Root, layout: &Layout, env: &Environment) -> Facts {
+    run_with(root, layout, env, Depth::Start)
+}
+
+/// The same, with as much asked of the kernel as `depth` says.
+pub fn run_with(root: &Root, layout: &Layout, env: &Environment, depth: Depth) -> Facts {
+    if *root == Root::real() {
+        assemble(root, env, &Calls::ask(depth), paths::look(layout))
+    } else {
+        assemble(root, env, &Calls::recorded(root), Vec::new())
+    }
+}
+
+/// Everything but the asking: reads files under `root` only.
+pub fn assemble(root: &Root, env: &Environment, calls: &Calls, paths: Vec<PathFact>) -> Facts {
+    let kernel = kernel::kernel(root, calls);
+    let cgroups = Cgroups::find(root);
+    let limits = Limits::read(root, &cgroups);
+    Facts {
+        landlock: sandbox::landlock(&kernel, calls.landlock_abi, calls.landlock_child.as_ref()),
+        user_namespaces: sandbox::user_namespaces(root, calls),
+        container: container::of_calls(root, env, calls),
+        privileges: privileges::privileges(root, calls),
+        memory: resources::memory(root, &limits),
+        cpu: resources::cpu(root, &limits, calls),
+        tasks: resources::tasks(root, &limits, calls),
+        descriptors: resources::descriptors(root, calls),
+        pressure: pressure_files(root, &cgroups),
+        kernel,
+        cgroups,
+        limits,
+        paths,
+    }
+}
+
+impl Facts {
+    /// The same facts with the limits read again: for a replan (SIGHUP, the slow tick), when a pod was resized in place.
+    /// Makes no child and looks at no path.
+    pub fn with_limits_read_again(&self, root: &Root) -> Self {
+        let calls =
+            Calls { affinity: crate::sys::affinity::cpus().ok().filter(|_| *root == Root::real()), ..Calls::default() };
+        let limits = Limits::read(root, &self.cgroups);
+        Self {
+            memory: resources::memory(root, &limits),
+            cpu: resources::cpu(root, &limits, &calls),
+            tasks: resources::tasks(root, &limits, &calls),
+            descriptors: resources::descriptors(root, &calls),
+            limits,
+            ..self.clone()
+        }
+    }
+}
+
+/// A file that exists but cannot be read (EOPNOTSUPP with `psi=0`) does not count.
+fn pressure_files(root: &Root, cgroups: &Cgroups) -> PressureFiles {
+    let readable = |path: String| super::pressure::read(root, &path).map(|_| path);
+    PressureFiles {
+        cgroup: cgroups.unified.as_ref().and_then(|unified| readable(format!("{}/memory.pressure", unified.leaf()))),
+        system: readable("/proc/pressure/memory".to_owned()),
+    }
+}

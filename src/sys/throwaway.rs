@@ -1,0 +1,154 @@
+//! A throwaway child for questions that change the asker: restrict itself, make a namespace, and be gone.
+//!
+//! fork(2), not a thread and not vfork: a seccomp profile may answer with SECCOMP_RET_KILL_PROCESS, which must cost
+//! PID 1 nothing but this child. The child runs only raw system calls (signal-safety(7)), reports through a pipe, and
+//! has a deadline.
+
+use super::wait::{ExitStatus, wait};
+use crate::sys::spawn::full_set;
+use std::{
+    io, mem,
+    os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
+    ptr,
+};
+
+/// What the child has for its report.
+pub(super) struct Report(RawFd);
+
+impl Report {
+    /// Writes one step and its errno (0: done) to the parent: write(2), five bytes at once (so never torn: pipe(7)).
+    pub(super) fn step(&self, step: u8, errno: i32) {
+        let [a, b, c, d] = errno.to_ne_bytes();
+        let record = [step, a, b, c, d];
+        // SAFETY: the buffer outlives the call; write(2) is async-signal-safe.
+        unsafe { libc::write(self.0, record.as_ptr().cast(), record.len()) };
+    }
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Answer {
+    /// Steps with their errno, in order.
+    pub(super) steps: Vec<(u8, i32)>,
+    /// How the child ended; `None` when somebody else reaped it (SIGCHLD ignored).
+    pub(super) status: Option<ExitStatus>,
+}
+
+impl Answer {
+    /// The signal that ended the child; 0: none, or not known.
+    pub(super) const fn signal(&self) -> i32 {
+        match self.status {
+            Some(ExitStatus::Signaled { signal, .. }) => signal,
+            Some(ExitStatus::Exited(_)) | None => 0,
+        }
+    }
+}
+
+/// Most records that are read.
+const MOST: usize = 16;
+/// After this the child is killed, in milliseconds: it has microseconds of work.
+const DEADLINE_MS: i32 = 500;
+
+/// Forks, runs `body` in the child, and gives what it reported.
+///
+/// # Safety
+/// `body` may only make system calls: no allocation, no locks, no panics. Must not be called while another thread or
+/// handler reaps every child.
+pub(super) unsafe fn run(body: unsafe fn(&Report)) -> io::Result<Answer> {
+    let (read, write) = pipe()?;
+    // Blocked around the fork, and for good in the child: a handler that runs there would write into the parent's
+    // wake-up pipe.
+    let all = full_set();
+    // SAFETY: an all-zero sigset_t is valid and is overwritten; pthread_sigmask(3).
+    let mut old: libc::sigset_t = unsafe { mem::zeroed() };
+    // SAFETY: both sets outlive the call; pthread_sigmask(3).
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut old) };
+    // SAFETY: the child only runs `body` (which promises to be async-signal-safe) and _exit; fork(2).
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        // SAFETY: as promised by the caller; _exit(2) runs no handlers.
+        unsafe {
+            body(&Report(write.as_raw_fd()));
+            libc::_exit(0)
+        }
+    }
+    let error = io::Error::last_os_error();
+    // SAFETY: `old` was filled above; pthread_sigmask(3).
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const old, ptr::null_mut()) };
+    if pid < 0 {
+        return Err(error);
+    }
+    drop(write);
+    let bytes = collect(&read);
+    // For the deadline only: a child that closed its end is past the point where a signal changes its status.
+    // SAFETY: the child is not reaped yet, so its pid is its own; kill(2).
+    unsafe { libc::kill(pid, libc::SIGKILL) };
+    let steps = bytes.chunks_exact(5).filter_map(|record| {
+        let (step, errno) = record.split_first()?;
+        Some((*step, i32::from_ne_bytes(errno.try_into().ok()?)))
+    });
+    Ok(Answer { steps: steps.collect(), status: wait(pid).ok() })
+}
+
+/// Reads until the child closed its end, or the deadline.
+fn collect(read: &OwnedFd) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(5 * MOST);
+    while bytes.len() < 5 * MOST {
+        let mut poll = libc::pollfd { fd: read.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one pollfd that outlives the call; poll(2).
+        let ready = unsafe { libc::poll(&raw mut poll, 1, DEADLINE_MS) };
+        if ready < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EINTR) {
+            continue;
+        }
+        let mut record = [0_u8; 5];
+        // SAFETY: the buffer outlives the call; read(2).
+        let got = if ready > 0 { unsafe { libc::read(read.as_raw_fd(), record.as_mut_ptr().cast(), 5) } } else { 0 };
+        if got != 5 {
+            break;
+        }
+        bytes.extend_from_slice(&record);
+    }
+    bytes
+}
+
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut fds = [-1; 2];
+    // SAFETY: two descriptors are written on success; pipe2(2).
+    if unsafe { libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let [read, write] = fds;
+    // SAFETY: both were just opened and belong to nobody else.
+    Ok(unsafe { (OwnedFd::from_raw_fd(read), OwnedFd::from_raw_fd(write)) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_come_back_in_order_and_the_child_is_reaped() {
+        // SAFETY: the body only reports.
+        let answer = unsafe {
+            run(|report| {
+                report.step(1, 0);
+                report.step(2, 38);
+            })
+        };
+        let answer = answer.unwrap();
+        assert_eq!(answer.steps, [(1, 0), (2, 38)]);
+        assert!(matches!(answer.status, Some(ExitStatus::Exited(0) | ExitStatus::Signaled { signal: 9, .. })));
+    }
+
+    #[test]
+    fn a_child_that_is_killed_gives_what_it_had_reported() {
+        // SAFETY: the body reports and kills itself by raw system calls.
+        let answer = unsafe {
+            run(|report| {
+                report.step(1, 0);
+                libc::kill(libc::getpid(), libc::SIGKILL);
+            })
+        };
+        assert_eq!(answer.unwrap().steps, [(1, 0)]);
+    }
+}
