@@ -14,3 +14,4 @@ pub mod lock;
 pub mod npm;
 pub mod prefix;
 pub mod run;
+pub mod edit;
