@@ -5,6 +5,9 @@
 #![forbid(unsafe_code)]
 
 pub mod client;
+pub mod gateway;
+pub mod metrics;
+pub mod notify;
 pub mod peer;
 pub mod protocol;
 pub mod rundir;
