@@ -10,5 +10,6 @@ pub mod metrics;
 pub mod notify;
 pub mod peer;
 pub mod protocol;
+pub mod render;
 pub mod rundir;
 pub mod server;
