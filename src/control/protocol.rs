@@ -195,8 +195,6 @@ pub enum ServiceState {
     Backoff,
     /// Got its stop signal, still runs.
     Stopping,
-    /// Got SIGKILL, still runs.
-    Killing,
     /// Stopped as asked.
     Stopped,
     /// A oneshot that ended with 0.
@@ -207,14 +205,13 @@ pub enum ServiceState {
 
 impl ServiceState {
     /// Every state, in order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 9] = [
         Self::Waiting,
         Self::Starting,
         Self::Ready,
         Self::Unready,
         Self::Backoff,
         Self::Stopping,
-        Self::Killing,
         Self::Stopped,
         Self::Done,
         Self::Failed,
@@ -229,16 +226,10 @@ impl ServiceState {
             Self::Unready => "unready",
             Self::Backoff => "backoff",
             Self::Stopping => "stopping",
-            Self::Killing => "killing",
             Self::Stopped => "stopped",
             Self::Done => "done",
             Self::Failed => "failed",
         }
-    }
-
-    /// By its name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.name() == name)
     }
 }
 

@@ -1,4 +1,6 @@
-//! What a start will do: concurrency, environment, files, services. Pure: from facts and settings to values.
+//! What a start would do and why: pure decisions on facts and settings. Knows no clock, no files, no environment.
 #![forbid(unsafe_code)]
 
-pub mod services;
+pub mod concurrency;
+pub mod environment;
+pub mod landlock;

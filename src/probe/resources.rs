@@ -114,7 +114,8 @@ pub(super) fn cpu(root: &Root, limits: &Limits, calls: &Calls) -> Cpu {
     };
     let quota = limits.cpu.clone();
     let whole = Bound::new(quota.reading.clone().map(whole_cpus), quota.from.clone());
-    let effective = Bound::tightest([whole, limits.cpuset.clone(), affinity.clone(), online.clone()])
+    // Of equal ones the outermost is named: raising a quota above the machine would change nothing.
+    let effective = Bound::tightest([online.clone(), affinity.clone(), limits.cpuset.clone(), whole])
         .map(|bound| Bound { reading: bound.reading.map(|count| count.max(1)), ..bound });
     Cpu {
         effective: effective.unwrap_or_else(|| online.clone()),

@@ -3,8 +3,6 @@
 //! One file per family; each `unsafe` block has a SAFETY line and names its man page.
 #![allow(unsafe_code)]
 
-mod throwaway;
-
 pub mod affinity;
 pub mod early;
 pub mod fs;
@@ -19,6 +17,6 @@ pub mod socket;
 pub mod spawn;
 pub mod start;
 pub mod terminal;
-pub mod utc;
+mod throwaway;
 pub mod volume;
 pub mod wait;

@@ -1,27 +1,16 @@
-//! `skill-init reload`: what SIGHUP does.
+//! `skill-init reload`.
 
 use crate::{
-    cli::{
-        Context,
-        ask::{self, Target},
-    },
-    control::protocol::Request,
+    cli::{Context, output},
     exit::Exit,
 };
-use std::time::Duration;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Services whose definition did not change go on running. With mistakes in the configuration nothing changes.\n\n\
-                        Example: docker exec CONTAINER skill-init reload\nExit: 0, 1 when refused, 69 when nobody answers."
-)]
-pub struct Args {
-    #[command(flatten)]
-    target: Target,
-}
+pub struct Args {}
 
 /// Runs the command.
-pub fn run(args: Args, context: &Context) -> Exit {
-    ask::change(&args.target, context, &Request::Reload, Duration::from_secs(120))
+pub fn run(_args: Args, _context: &Context) -> Exit {
+    output::error("reload: not built into this binary");
+    Exit::FAILURE
 }
