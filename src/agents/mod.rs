@@ -8,9 +8,11 @@
 
 pub mod catalogue;
 pub mod check;
+pub mod edit;
 pub mod environment;
 pub mod install;
 pub mod lock;
 pub mod npm;
 pub mod prefix;
 pub mod run;
+pub mod trust;

@@ -4,6 +4,7 @@
 //! a tool for the agent CLIs. Data goes to stdout, words to stderr.
 #![forbid(unsafe_code)]
 
+pub mod ask;
 pub mod commands;
 mod context;
 pub mod output;

@@ -5,7 +5,11 @@
 #![forbid(unsafe_code)]
 
 pub mod client;
+pub mod gateway;
+pub mod metrics;
+pub mod notify;
 pub mod peer;
 pub mod protocol;
+pub mod render;
 pub mod rundir;
 pub mod server;

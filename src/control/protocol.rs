@@ -195,6 +195,8 @@ pub enum ServiceState {
     Backoff,
     /// Got its stop signal, still runs.
     Stopping,
+    /// Got SIGKILL, still runs.
+    Killing,
     /// Stopped as asked.
     Stopped,
     /// A oneshot that ended with 0.
@@ -205,13 +207,14 @@ pub enum ServiceState {
 
 impl ServiceState {
     /// Every state, in order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Waiting,
         Self::Starting,
         Self::Ready,
         Self::Unready,
         Self::Backoff,
         Self::Stopping,
+        Self::Killing,
         Self::Stopped,
         Self::Done,
         Self::Failed,
@@ -226,10 +229,16 @@ impl ServiceState {
             Self::Unready => "unready",
             Self::Backoff => "backoff",
             Self::Stopping => "stopping",
+            Self::Killing => "killing",
             Self::Stopped => "stopped",
             Self::Done => "done",
             Self::Failed => "failed",
         }
+    }
+
+    /// By its name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
     }
 }
 

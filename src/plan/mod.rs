@@ -1,6 +1,8 @@
-//! What a start would do and why: pure decisions on facts and settings. Knows no clock, no files, no environment.
+//! What a start will do and why: concurrency, environment, files, services. Pure: from facts and settings to values;
+//! knows no clock, no files, no environment.
 #![forbid(unsafe_code)]
 
 pub mod concurrency;
 pub mod environment;
 pub mod landlock;
+pub mod services;

@@ -3,6 +3,8 @@
 //! One file per family; each `unsafe` block has a SAFETY line and names its man page.
 #![allow(unsafe_code)]
 
+mod throwaway;
+
 pub mod affinity;
 pub mod early;
 pub mod fs;
@@ -17,6 +19,6 @@ pub mod socket;
 pub mod spawn;
 pub mod start;
 pub mod terminal;
-mod throwaway;
+pub mod utc;
 pub mod volume;
 pub mod wait;

@@ -1,6 +1,9 @@
 //! The release artefact: both binaries, linked statically against glibc, in `target/dist`.
 //!
-//! A program loader in the file would tie it to one image's libc, so each file is checked to have none.
+//! A program loader in the file would tie it to one image's libc, so each file is checked to have none. The
+//! address is fixed (no PIE): without self-relocation no page of the file is written at start, which is what keeps the
+//! bare mode near a C init. `--dynamic` builds the same for a distribution that wants shared libraries, in
+//! `target/dist/dynamic`.
 
 use std::{
     env, fs,
@@ -9,34 +12,71 @@ use std::{
 };
 
 const BINARIES: [&str; 2] = ["skill-init", "skill-api"];
+/// `ET_EXEC` of elf(5): linked for a fixed address.
+const FIXED_ADDRESS: u16 = 2;
 /// `PT_INTERP` of elf(5).
 const PROGRAM_LOADER: u32 = 3;
 
+const USAGE: &str = "usage: cargo xtask dist [--profile NAME] [--dynamic]";
+
+/// How the artefact is linked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Linkage {
+    Static,
+    Dynamic,
+}
+
+impl Linkage {
+    fn flags(self) -> &'static str {
+        match self {
+            Self::Static => "-C target-feature=+crt-static -C relocation-model=static",
+            Self::Dynamic => "",
+        }
+    }
+    fn check(self, file: &Path, bytes: &[u8]) -> Result<(), String> {
+        let name = file.display();
+        let header = Header::read(bytes).ok_or_else(|| format!("{name}: not a 64-bit little-endian ELF file"))?;
+        match self {
+            Self::Static if header.loader => Err(format!("{name}: is linked dynamically")),
+            Self::Static if header.kind != FIXED_ADDRESS => Err(format!("{name}: is position-independent")),
+            Self::Dynamic if !header.loader => Err(format!("{name}: is linked statically")),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Builds, checks and copies. Errors are words for a person.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
-    let profile = match args {
-        [] => "release",
-        [flag, name] if flag == "--profile" => name,
-        _ => return Err("usage: cargo xtask dist [--profile NAME]".to_owned()),
-    };
+    let (mut profile, mut linkage) = ("release", Linkage::Static);
+    let mut words = args.iter().map(String::as_str);
+    while let Some(word) = words.next() {
+        match word {
+            "--profile" => profile = words.next().ok_or(USAGE)?,
+            "--dynamic" => linkage = Linkage::Dynamic,
+            _ => return Err(USAGE.to_owned()),
+        }
+    }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("xtask has no parent folder")?;
     let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
-    let built = target_dir(root).join(&target).join(folder_of(profile));
-    build(root, &target, profile)?;
-    let dist = root.join("target/dist");
+    let (mut target_dir, mut dist) = (target_dir(root), root.join("target/dist"));
+    if linkage == Linkage::Dynamic {
+        // Other flags, other folder: neither build throws the other's away.
+        target_dir = target_dir.join("dynamic");
+        dist = dist.join("dynamic");
+    }
+    build(root, &target_dir, &target, profile, linkage)?;
     fs::create_dir_all(&dist).map_err(|error| format!("{}: {error}", dist.display()))?;
     for name in BINARIES {
-        let (from, to) = (built.join(name), dist.join(name));
+        let from = target_dir.join(&target).join(folder_of(profile)).join(name);
         let bytes = fs::read(&from).map_err(|error| format!("{}: {error}", from.display()))?;
-        if has_loader(&bytes).ok_or_else(|| format!("{}: not a 64-bit little-endian ELF file", from.display()))? {
-            return Err(format!("{}: is linked dynamically", from.display()));
-        }
+        linkage.check(&from, &bytes)?;
         // A running copy keeps its inode: the new file takes the name in one step.
-        let part = dist.join(format!(".{name}.part"));
+        let (part, to) = (dist.join(format!(".{name}.part")), dist.join(name));
         fs::copy(&from, &part)
             .and_then(|_| fs::rename(&part, &to))
             .map_err(|error| format!("{}: {error}", to.display()))?;
-        eprintln!("{}: static, {:.1} MiB", to.display(), bytes.len() as f64 / f64::from(1 << 20));
+        let how = if linkage == Linkage::Static { "static, fixed address" } else { "dynamic" };
+        eprintln!("{}: {how}, {:.1} MiB", to.display(), bytes.len() as f64 / f64::from(1 << 20));
     }
     Ok(())
 }
@@ -50,7 +90,7 @@ fn folder_of(profile: &str) -> &str {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a developer task has no supervisor: it just waits for cargo")]
-fn build(root: &Path, target: &str, profile: &str) -> Result<(), String> {
+fn build(root: &Path, target_dir: &Path, target: &str, profile: &str, linkage: Linkage) -> Result<(), String> {
     // With --target, these flags reach the product only, not build scripts and procedural macros.
     let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args([
@@ -66,40 +106,51 @@ fn build(root: &Path, target: &str, profile: &str) -> Result<(), String> {
             "-p",
             "skill-api",
         ])
-        .env("RUSTFLAGS", "-C target-feature=+crt-static")
+        .env("RUSTFLAGS", linkage.flags())
+        .env("CARGO_TARGET_DIR", target_dir)
         .current_dir(root)
         .status()
         .map_err(|error| format!("cargo: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("cargo build: {status}")) }
 }
 
-/// Whether the program headers ask for a loader; `None` if this is no ELF file that we know.
-fn has_loader(file: &[u8]) -> Option<bool> {
-    if file.get(..6)? != b"\x7fELF\x02\x01" {
-        return None;
-    }
-    let table = usize::try_from(u64::from_le_bytes(file.get(32..40)?.try_into().ok()?)).ok()?;
-    let size = usize::from(u16::from_le_bytes(file.get(54..56)?.try_into().ok()?));
-    let count = usize::from(u16::from_le_bytes(file.get(56..58)?.try_into().ok()?));
-    for index in 0..count {
-        let at = table.checked_add(index.checked_mul(size)?)?;
-        let kind = u32::from_le_bytes(file.get(at..at.checked_add(4)?)?.try_into().ok()?);
-        if kind == PROGRAM_LOADER {
-            return Some(true);
+/// What the ELF header and the program headers say.
+#[derive(Debug, PartialEq, Eq)]
+struct Header {
+    /// `e_type`.
+    kind: u16,
+    /// A program header asks for a loader.
+    loader: bool,
+}
+
+impl Header {
+    /// `None` if this is no ELF file that we know.
+    fn read(file: &[u8]) -> Option<Self> {
+        if file.get(..6)? != b"\x7fELF\x02\x01" {
+            return None;
         }
+        let half = |at: usize| Some(u16::from_le_bytes(file.get(at..at + 2)?.try_into().ok()?));
+        let table = usize::try_from(u64::from_le_bytes(file.get(32..40)?.try_into().ok()?)).ok()?;
+        let (kind, size, count) = (half(16)?, usize::from(half(54)?), usize::from(half(56)?));
+        let mut loader = false;
+        for index in 0..count {
+            let at = table.checked_add(index.checked_mul(size)?)?;
+            let kind = u32::from_le_bytes(file.get(at..at.checked_add(4)?)?.try_into().ok()?);
+            loader |= kind == PROGRAM_LOADER;
+        }
+        Some(Self { kind, loader })
     }
-    Some(false)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::has_loader;
+    use super::Header;
 
     #[test]
     fn the_running_test_is_dynamic_and_a_text_is_no_elf() {
         let own = std::fs::read("/proc/self/exe").unwrap_or_default();
-        assert_eq!(has_loader(&own), Some(true));
-        assert_eq!(has_loader(b"#!/bin/sh\n"), None);
-        assert_eq!(has_loader(b"\x7fELF\x02\x01 cut short"), None);
+        assert!(Header::read(&own).is_some_and(|header| header.loader));
+        assert_eq!(Header::read(b"#!/bin/sh\n"), None);
+        assert_eq!(Header::read(b"\x7fELF\x02\x01 cut short"), None);
     }
 }

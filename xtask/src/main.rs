@@ -7,8 +7,7 @@ mod dist;
 
 use std::process::ExitCode;
 
-const USAGE: &str =
-    "usage: cargo xtask TASK\n\n  dist [--profile NAME]   static skill-init and skill-api in target/dist";
+const USAGE: &str = "usage: cargo xtask TASK\n\n  dist [--profile NAME] [--dynamic]   skill-init and skill-api in target/dist, static unless asked otherwise";
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);

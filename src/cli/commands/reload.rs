@@ -1,16 +1,27 @@
-//! `skill-init reload`.
+//! `skill-init reload`: what SIGHUP does.
 
 use crate::{
-    cli::{Context, output},
+    cli::{
+        Context,
+        ask::{self, Target},
+    },
+    control::protocol::Request,
     exit::Exit,
 };
+use std::time::Duration;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(
+    after_help = "Services whose definition did not change go on running. With mistakes in the configuration nothing changes.\n\n\
+                        Example: docker exec CONTAINER skill-init reload\nExit: 0, 1 when refused, 69 when nobody answers."
+)]
+pub struct Args {
+    #[command(flatten)]
+    target: Target,
+}
 
 /// Runs the command.
-pub fn run(_args: Args, _context: &Context) -> Exit {
-    output::error("reload: not built into this binary");
-    Exit::FAILURE
+pub fn run(args: Args, context: &Context) -> Exit {
+    ask::change(&args.target, context, &Request::Reload, Duration::from_secs(120))
 }

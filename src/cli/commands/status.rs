@@ -1,16 +1,66 @@
-//! `skill-init status`.
+//! `skill-init status`: what runs now.
 
 use crate::{
-    cli::{Context, output},
+    cli::{
+        Context,
+        ask::{self, Target},
+        output,
+    },
+    control::{
+        protocol::Status,
+        render::{self, Style},
+    },
     exit::Exit,
 };
+use std::{io::IsTerminal, time::Duration};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+#[command(
+    after_help = "Examples:\n  skill-init status\n  skill-init status --json | jq -r '.services[] | select(.ready | not) | .name'\n  \
+                        skill-init status --watch\n  docker exec CONTAINER skill-init status\n\n\
+                        Exit: 0, or 69 when nobody answers."
+)]
+pub struct Args {
+    #[command(flatten)]
+    target: Target,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    /// Again and again, until interrupted; every 2 s, or as often as said
+    #[arg(long, short, value_name = "EVERY", num_args = 0..=1, default_missing_value = "2s", value_parser = ask::span)]
+    watch: Option<Duration>,
+}
+
+/// One question may take this long.
+const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Runs the command.
-pub fn run(_args: Args, _context: &Context) -> Exit {
-    output::error("status: not built into this binary");
-    Exit::FAILURE
+pub fn run(args: Args, context: &Context) -> Exit {
+    let client = args.target.client(context);
+    let terminal = std::io::stdout().is_terminal();
+    let dumb = context.env.get("NO_COLOR").is_some() || context.env.get("TERM") == Some("dumb");
+    let style = if terminal && !dumb { Style::Colour } else { Style::Plain };
+    loop {
+        match client.status(DEADLINE) {
+            Ok(status) => show(&status, &args, style, terminal && !dumb),
+            Err(error) => return ask::failed(&error),
+        }
+        match args.watch {
+            None => return Exit::OK,
+            Some(every) => std::thread::sleep(every.max(Duration::from_millis(100))),
+        }
+    }
+}
+
+fn show(status: &Status, args: &Args, style: Style, clear: bool) {
+    match (args.json, args.watch) {
+        (true, None) => output::json(status),
+        (true, Some(_)) => output::line(&serde_json::to_string(status).unwrap_or_default()),
+        (false, None) => output::text(&render::status(status, style)),
+        (false, Some(_)) => {
+            let clear = if clear { "\u{1b}[H\u{1b}[2J" } else { "\n" };
+            output::text(&format!("{clear}{}", render::status(status, style)));
+        }
+    }
 }

@@ -13,7 +13,7 @@ use nix::{
     errno::Errno,
     fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2, readlinkat},
     sys::stat::{Mode, fchmod, fstat, mkdirat},
-    unistd::{Uid, fchown, fsync},
+    unistd::{Uid, UnlinkatFlags, fchown, fsync, unlinkat},
 };
 use std::{
     collections::VecDeque,
@@ -124,6 +124,24 @@ impl Dir {
     /// Changes the folder's permission bits.
     pub fn set_mode(&self, mode: u32) -> Result<(), FsError> {
         fchmod(self.fd(), Mode::from_bits_truncate(mode)).map_err(|errno| FsError::sys("chmod", self.path(), errno))
+    }
+
+    /// Makes the folder `name`; an error with `EEXIST` if anything stands there.
+    pub fn make_dir(&self, name: impl AsRef<OsStr>, mode: u32) -> Result<(), FsError> {
+        mkdirat(self.fd(), name.as_ref(), Mode::from_bits_truncate(mode))
+            .map_err(|errno| FsError::sys("create", self.child(name.as_ref()), errno))
+    }
+
+    /// Removes the empty folder `name`.
+    pub fn remove_dir(&self, name: impl AsRef<OsStr>) -> Result<(), FsError> {
+        unlinkat(self.fd(), name.as_ref(), UnlinkatFlags::RemoveDir)
+            .map_err(|errno| FsError::sys("remove", self.child(name.as_ref()), errno))
+    }
+
+    /// Removes the entry `name`, which is no folder; a link goes, its target stays.
+    pub fn remove_file(&self, name: impl AsRef<OsStr>) -> Result<(), FsError> {
+        unlinkat(self.fd(), name.as_ref(), UnlinkatFlags::NoRemoveDir)
+            .map_err(|errno| FsError::sys("remove", self.child(name.as_ref()), errno))
     }
 
     /// Makes names that were created, renamed or removed in it durable (fsync(2)).

@@ -1,0 +1,407 @@
+//! codex's trust entries in `config.toml`: `[projects."PATH"] trust_level = "trusted"`.
+//!
+//! Adding appends a table, so every byte before it stays; only where `projects` already has a form that
+//! cannot be extended by a header (an inline table, a value of another kind, this very entry) does
+//! toml_edit change the place itself. Removing cuts the lines of the entry. Every result is parsed again
+//! and must mean what was meant.
+
+use super::Unusable;
+use serde_json::{Map, Value, json};
+use toml_edit::{Document, DocumentMut, InlineTable, Item, Table, TableLike};
+
+const PROJECTS: &str = "projects";
+const LEVEL: &str = "trust_level";
+const TRUSTED: &str = "trusted";
+
+/// A configuration that parses.
+#[derive(Debug)]
+pub struct Config<'a> {
+    text: &'a str,
+    meaning: Value,
+}
+
+/// An edited text, and whether something that the CLI would not load had to be given up for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Edited {
+    /// The new text.
+    pub text: String,
+    /// Values of a wrong kind were replaced: the original is worth keeping.
+    pub repaired: bool,
+}
+
+impl<'a> Config<'a> {
+    /// Parses a TOML text. The empty one is fine: codex takes it too.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Unusable> {
+        let text = std::str::from_utf8(bytes).map_err(|_| Unusable::NotText)?;
+        Ok(Self { text, meaning: meaning(text)? })
+    }
+
+    /// Paths with their trust level, in the order of the file; `None`: the entry has none, or not a text.
+    pub fn trust(&self) -> Vec<(String, Option<String>)> {
+        let level = |entry: &Value| entry.get(LEVEL).and_then(Value::as_str).map(str::to_owned);
+        let projects = self.meaning.get(PROJECTS).and_then(Value::as_object);
+        projects.into_iter().flatten().map(|(path, entry)| (path.clone(), level(entry))).collect()
+    }
+
+    /// The text with `add` trusted, `remove` not mentioned, and trust levels that codex refuses to load taken
+    /// out; `None`: nothing to change.
+    pub fn edited(&self, add: Option<&str>, remove: &[String]) -> Result<Option<Edited>, Unusable> {
+        let (expected, repaired) = expected(&self.meaning, add, remove);
+        if expected == self.meaning {
+            return Ok(None);
+        }
+        let fits = |text: &str| meaning(text).is_ok_and(|now| now == expected);
+        let done = |text| Ok(Some(Edited { text, repaired }));
+        let cut = cut(self.text, remove).unwrap_or_else(|| self.text.to_owned());
+        if fits(&cut) {
+            return done(cut);
+        }
+        if let Some(path) = add {
+            let appended = append(&cut, path);
+            if fits(&appended) {
+                return done(appended);
+            }
+        }
+        let rebuilt = rebuild(&cut, add, remove).ok_or(Unusable::Form)?;
+        if fits(&rebuilt) { done(rebuilt) } else { Err(Unusable::Form) }
+    }
+}
+
+/// What the text means, as JSON: comparable, without formatting. Dates become maps, which is enough here.
+fn meaning(text: &str) -> Result<Value, Unusable> {
+    toml_edit::de::from_str(text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+        Unusable::Syntax { line: before.matches('\n').count() + 1, column }
+    })
+}
+
+/// What the text must mean afterwards, and whether values of a wrong kind had to go.
+fn expected(now: &Value, add: Option<&str>, remove: &[String]) -> (Value, bool) {
+    let mut root = now.as_object().cloned().unwrap_or_default();
+    let mut repaired = false;
+    let mut projects = match root.get(PROJECTS) {
+        None => Map::new(),
+        Some(Value::Object(projects)) => projects.clone(),
+        Some(_) => {
+            repaired = true;
+            Map::new()
+        }
+    };
+    for (_, entry) in &mut projects {
+        if let Some(keys) = entry.as_object_mut()
+            && keys.get(LEVEL).is_some_and(|level| !matches!(level.as_str(), Some(TRUSTED | "untrusted")))
+        {
+            repaired = true;
+            keys.shift_remove(LEVEL);
+        }
+    }
+    for path in remove.iter().filter(|path| Some(path.as_str()) != add) {
+        match projects.get_mut(path).map(Value::as_object_mut) {
+            Some(Some(keys)) => {
+                let had = keys.shift_remove(LEVEL).is_some();
+                if had && keys.is_empty() {
+                    projects.shift_remove(path);
+                }
+            }
+            Some(None) => {
+                repaired = true;
+                projects.shift_remove(path);
+            }
+            None => {}
+        }
+    }
+    if let Some(path) = add {
+        let entry = projects.entry(path).or_insert_with(|| json!({}));
+        if !entry.is_object() {
+            repaired = true;
+            *entry = json!({});
+        }
+        if let Some(keys) = entry.as_object_mut() {
+            keys.insert(LEVEL.to_owned(), json!(TRUSTED));
+        }
+    }
+    let was_there = root.contains_key(PROJECTS);
+    if !projects.is_empty()
+        || (was_there && now.get(PROJECTS).is_some_and(|p| p.as_object().is_some_and(Map::is_empty)))
+    {
+        root.insert(PROJECTS.to_owned(), Value::Object(projects));
+    } else if was_there {
+        root.shift_remove(PROJECTS);
+    }
+    (Value::Object(root), repaired)
+}
+
+/// The text with the entry's table at its end.
+fn append(text: &str, path: &str) -> String {
+    let newline = if text.contains("\r\n") { "\r\n" } else { "\n" };
+    let mut out = text.to_owned();
+    if !out.is_empty() {
+        if !out.ends_with('\n') {
+            out.push_str(newline);
+        }
+        out.push_str(newline);
+    }
+    let key = toml_edit::Key::new(path);
+    // A quoted key also where a bare one would do: this is how codex writes it.
+    let key = if key.to_string().starts_with(['"', '\'']) { key.to_string() } else { format!("\"{path}\"") };
+    out.push_str(&format!("[{PROJECTS}.{key}]{newline}{LEVEL} = \"{TRUSTED}\"{newline}"));
+    out
+}
+
+/// The text without the lines of tables that hold nothing but the trust of a removed path.
+fn cut(text: &str, remove: &[String]) -> Option<String> {
+    if remove.is_empty() {
+        return None;
+    }
+    let document = Document::parse(text).ok()?;
+    let projects = document.get(PROJECTS)?.as_table()?;
+    let mut ranges = Vec::new();
+    for path in remove {
+        let Some(table) = projects.get(path).and_then(Item::as_table) else { continue };
+        let only = table.len() == 1 && table.get(LEVEL).is_some_and(Item::is_value);
+        if let (true, false, Some(header), Some(value)) =
+            (only, table.is_dotted(), table.span(), table.get(LEVEL).and_then(Item::span))
+        {
+            let start = line_start(text, header.start);
+            let end = text.get(value.end..)?.find('\n').map_or(text.len(), |at| value.end + at + 1);
+            // The blank line that `append` puts before its table goes with it.
+            let start = blank_line_before(text, start).unwrap_or(start);
+            // Comments between or behind are not ours to cut.
+            let body = text.get(start..end)?;
+            if !body.contains('#') || path.contains('#') && body.matches('#').count() == path.matches('#').count() {
+                ranges.push(start..end);
+            }
+        }
+    }
+    ranges.sort_by_key(|range| range.start);
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    for range in ranges {
+        // Overlapping ranges: an odd file; the other way deals with it.
+        out.push_str(text.get(at..range.start)?);
+        at = range.end;
+    }
+    out.push_str(text.get(at..)?);
+    Some(out)
+}
+
+fn line_start(text: &str, at: usize) -> usize {
+    text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1)
+}
+
+/// The start of the line before `at`, if that line is empty.
+fn blank_line_before(text: &str, at: usize) -> Option<usize> {
+    let before = text.get(..at)?.strip_suffix('\n')?;
+    let start = line_start(text, before.len());
+    text.get(start..before.len())?.trim().is_empty().then_some(start)
+}
+
+/// The text, changed where the entries stand.
+fn rebuild(text: &str, add: Option<&str>, remove: &[String]) -> Option<String> {
+    let mut document: DocumentMut = text.parse().ok()?;
+    let root = document.as_table_mut();
+    if root.get(PROJECTS).is_some_and(|projects| projects.as_table_like().is_none()) {
+        root.remove(PROJECTS);
+    }
+    if let Some(projects) = root.get_mut(PROJECTS).and_then(Item::as_table_like_mut) {
+        for (_, entry) in projects.iter_mut() {
+            let Some(keys) = entry.as_table_like_mut() else { continue };
+            let level = keys.get(LEVEL).map(|level| level.as_str().map(str::to_owned));
+            if level.is_some_and(|level| !matches!(level.as_deref(), Some(TRUSTED | "untrusted"))) {
+                keys.remove(LEVEL);
+            }
+        }
+        for path in remove.iter().filter(|path| Some(path.as_str()) != add) {
+            let (keys, known) = match projects.get_mut(path) {
+                Some(entry) => (entry.as_table_like_mut(), true),
+                None => (None, false),
+            };
+            let emptied = match keys {
+                Some(keys) => keys.remove(LEVEL).is_some() && keys.is_empty(),
+                None => known,
+            };
+            if emptied {
+                projects.remove(path);
+            }
+        }
+        let gone = projects.is_empty() && !remove.is_empty();
+        if gone && add.is_none() {
+            root.remove(PROJECTS);
+        }
+    }
+    if let Some(path) = add {
+        let mut implicit = Table::new();
+        implicit.set_implicit(true);
+        let projects = root.entry(PROJECTS).or_insert(Item::Table(implicit));
+        set(projects, path)?;
+    }
+    Some(document.to_string())
+}
+
+fn set(projects: &mut Item, path: &str) -> Option<()> {
+    let inline = projects.is_inline_table();
+    let dotted = projects.as_table().is_some_and(Table::is_dotted);
+    let projects = projects.as_table_like_mut()?;
+    if let Some(keys) = projects.get_mut(path).and_then(Item::as_table_like_mut) {
+        return level(keys);
+    }
+    if inline {
+        let mut entry = InlineTable::new();
+        entry.insert(LEVEL, TRUSTED.into());
+        projects.insert(path, Item::Value(entry.into()));
+    } else {
+        let mut entry = Table::new();
+        entry.set_dotted(dotted);
+        entry.insert(LEVEL, toml_edit::value(TRUSTED));
+        projects.remove(path);
+        projects.insert(path, Item::Table(entry));
+    }
+    Some(())
+}
+
+/// Sets the level, keeping the comment behind the old one.
+fn level(keys: &mut dyn TableLike) -> Option<()> {
+    let mut value = toml_edit::Value::from(TRUSTED);
+    if let Some(old) = keys.get(LEVEL).and_then(Item::as_value) {
+        *value.decor_mut() = old.decor().clone();
+    }
+    match keys.get_mut(LEVEL) {
+        Some(item) => *item = Item::Value(value),
+        None => {
+            keys.insert(LEVEL, Item::Value(value));
+        }
+    }
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn edit(text: &str, add: Option<&str>, remove: &[&str]) -> Option<Edited> {
+        let remove: Vec<String> = remove.iter().map(|path| (*path).to_owned()).collect();
+        Config::parse(text.as_bytes()).unwrap().edited(add, &remove).unwrap()
+    }
+    fn add(text: &str) -> String {
+        edit(text, Some("/data/runs"), &[]).unwrap().text
+    }
+
+    #[test]
+    fn the_entry_is_appended_and_every_byte_before_it_stays() {
+        let text = "cli_auth_credentials_store = \"file\"\n";
+        assert_eq!(add(text), format!("{text}\n[projects.\"/data/runs\"]\ntrust_level = \"trusted\"\n"));
+        assert_eq!(add(""), "[projects.\"/data/runs\"]\ntrust_level = \"trusted\"\n");
+        assert_eq!(edit(&add(text), Some("/data/runs"), &[]), None);
+        let windows = "# c\r\na = 1\r\n";
+        assert!(add(windows).starts_with(windows) && add(windows).ends_with("trusted\"\r\n"));
+    }
+
+    #[test]
+    fn inline_tables_and_dotted_keys_are_extended() {
+        let text = "a = 1 # keep\nprojects = { \"/x\" = { trust_level = \"trusted\" } } # mine\n";
+        let out = add(text);
+        assert!(out.starts_with("a = 1 # keep\nprojects = { \"/x\" = { trust_level = \"trusted\" }"), "{out}");
+        assert!(out.ends_with("# mine\n") && out.contains("\"/data/runs\" = { trust_level = \"trusted\" }"), "{out}");
+        assert!(add("projects = {}\n").contains("\"/data/runs\""));
+        let dotted = "projects.\"/x\".trust_level = \"trusted\"\n";
+        assert!(add(dotted).starts_with(dotted));
+    }
+
+    #[test]
+    fn an_existing_entry_keeps_its_other_keys_and_comments() {
+        let text = "[projects.\"/data/runs\"] # head\nextra = 3\ntrust_level = \"untrusted\" # why\n# end\n";
+        assert_eq!(add(text), text.replace("\"untrusted\"", "\"trusted\""));
+        let text = "[projects.\"/data/runs\"]\nextra = 3\n\n[z]\n";
+        assert_eq!(add(text), "[projects.\"/data/runs\"]\nextra = 3\ntrust_level = \"trusted\"\n\n[z]\n");
+    }
+
+    #[test]
+    fn values_of_a_wrong_kind_give_way_and_are_reported() {
+        for text in ["projects = 3\n", "[[projects]]\na = 1\n", "[projects]\n\"/data/runs\" = 1\n"] {
+            let edited = edit(text, Some("/data/runs"), &[]).unwrap();
+            assert!(edited.repaired, "{text}");
+            assert_eq!(
+                Config::parse(edited.text.as_bytes()).unwrap().trust(),
+                [("/data/runs".into(), Some("trusted".into()))]
+            );
+        }
+        let edited = edit("[projects.\"/x\"]\ntrust_level = \"bogus\"\nk = 1\n", Some("/data/runs"), &[]).unwrap();
+        assert!(edited.repaired && !edited.text.contains("bogus") && edited.text.contains("k = 1"), "{edited:?}");
+    }
+
+    #[test]
+    fn removing_undoes_adding_to_the_byte() {
+        for text in ["", "a = 1\n", "# only\n\n[b]\nc = 1 # d\n", "a = 1\r\n"] {
+            let added = add(text);
+            let removed = edit(&added, None, &["/data/runs"]).unwrap();
+            assert_eq!(removed, Edited { text: text.to_owned(), repaired: false });
+        }
+    }
+
+    #[test]
+    fn removing_leaves_notes_and_other_keys() {
+        let text = "[projects.\"/a\"]\ntrust_level = \"trusted\"\n# a note\n\n[projects.\"/r\"]\ntrust_level = \"trusted\"\n\n[z]\n";
+        let out = edit(text, None, &["/r"]).unwrap().text;
+        assert_eq!(out, "[projects.\"/a\"]\ntrust_level = \"trusted\"\n# a note\n\n[z]\n");
+        let out = edit("[projects.\"/r\"]\nk = 1\ntrust_level = \"trusted\"\n", None, &["/r"]).unwrap().text;
+        assert_eq!(out, "[projects.\"/r\"]\nk = 1\n");
+        let out = edit("projects = { \"/r\" = { trust_level = \"trusted\" } }\n", None, &["/r"]).unwrap().text;
+        assert_eq!(out, "");
+        assert_eq!(edit("a = 1\n", None, &["/r"]), None);
+    }
+
+    #[test]
+    fn odd_paths_are_quoted() {
+        for path in ["/with \"quotes\"", "/a\\b", "/é\n", "plain", "/#hash"] {
+            let out = edit("", Some(path), &[]).unwrap().text;
+            assert_eq!(Config::parse(out.as_bytes()).unwrap().trust(), [(path.into(), Some("trusted".into()))]);
+            assert_eq!(edit(&out, None, &[path]).unwrap().text, "");
+        }
+    }
+
+    #[test]
+    fn errors_name_line_and_column() {
+        assert_eq!(Config::parse(b"a = 1\nb = =\n").unwrap_err(), Unusable::Syntax { line: 2, column: 5 });
+        assert!(Config::parse("[".repeat(10_000).as_bytes()).is_err());
+        assert!(Config::parse(format!("a = {}", "[".repeat(10_000)).as_bytes()).is_err());
+    }
+
+    fn document() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            Just("# c\n"),
+            Just("\n"),
+            Just("[t1] # c\nk = 1 # c\n"),
+            Just("[projects.\"/u\"]\ntrust_level = \"untrusted\" # c\nmore = [1, # c\n 2]\n"),
+            Just("[projects.\"/data/runs\"]\n# c\ntrust_level = \"trusted\"\n"),
+            Just("[[arr]]\nx = 1 # c\n"),
+            Just("[projects.\"/data/runs/r1\"]\ntrust_level = \"trusted\"\n"),
+        ];
+        let head = prop_oneof![
+            Just(""),
+            Just("a = 1 # c\n"),
+            Just("projects = { \"/i\" = { trust_level = \"trusted\" } } # c\n"),
+            Just("projects.\"/d\".x = 1 # c\n")
+        ];
+        (head, prop::collection::vec(piece, 0..6)).prop_map(|(head, pieces)| format!("{head}{}", pieces.concat()))
+    }
+    proptest! {
+        #[test]
+        fn any_edit_keeps_every_comment_and_every_other_key(text in document()) {
+            let Ok(config) = Config::parse(text.as_bytes()) else { return Ok(()) };
+            let remove = ["/data/runs/r1".to_owned()];
+            if let Some(edited) = config.edited(Some("/data/runs"), &remove).unwrap() {
+                prop_assert_eq!(edited.text.matches("# c").count(), text.matches("# c").count(), "{}", edited.text);
+                let again = Config::parse(edited.text.as_bytes()).unwrap();
+                prop_assert_eq!(again.edited(Some("/data/runs"), &remove).unwrap(), None);
+            }
+        }
+        #[test]
+        fn no_text_makes_it_panic(text in "[\\[\\]{}=.\"# \na-c1projects]{0,80}") {
+            if let Ok(config) = Config::parse(text.as_bytes()) {
+                let _ = config.edited(Some("/x"), &["a".to_owned()]);
+            }
+        }
+    }
+}

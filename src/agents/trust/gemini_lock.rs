@@ -1,0 +1,82 @@
+//! gemini's own lock: `proper-lockfile` makes a folder `FILE.lock`, calls it stale 10 s after its last
+//! touch, and removes it when done.
+//!
+//! The old start left an empty regular *file* of that name behind (its flock), which gemini takes for a
+//! lock that is held for ever; it goes.
+
+use super::TrustError;
+use crate::sys::{
+    fs::{Dir, FsError, Kind, Lock, Meta},
+    utc::Utc,
+};
+use nix::errno::Errno;
+use std::{
+    ffi::OsString,
+    thread,
+    time::{Duration, Instant},
+};
+
+const STALE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// The held lock; the folder goes when this is dropped, if it is still the same one.
+#[derive(Debug)]
+pub(super) struct GeminiLock<'a> {
+    dir: &'a Dir,
+    name: OsString,
+    id: Option<(u64, u64)>,
+}
+
+impl Drop for GeminiLock<'_> {
+    fn drop(&mut self) {
+        if let Ok(Some(meta)) = self.dir.stat(&self.name)
+            && Some(meta.id) == self.id
+        {
+            // Left behind it is stale in ten seconds.
+            let _ = self.dir.remove_dir(&self.name);
+        }
+    }
+}
+
+impl<'a> GeminiLock<'a> {
+    pub(super) fn take(dir: &'a Dir, file: &str, patience: Duration) -> Result<Self, TrustError> {
+        let name = OsString::from(format!("{file}.lock"));
+        let start = Instant::now();
+        loop {
+            match dir.make_dir(&name, 0o700) {
+                Ok(()) => {
+                    let id = dir.stat(&name)?.map(|meta| meta.id);
+                    return Ok(Self { dir, name, id });
+                }
+                Err(error) if error.errno() == Some(Errno::EEXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+            match dir.stat(&name)? {
+                Some(meta) if is_stale(meta) && remove(dir, &name, meta) => continue,
+                None => continue,
+                Some(_) if start.elapsed() < patience => thread::sleep(PAUSE),
+                Some(_) => {
+                    let waited_ms = start.elapsed().as_millis();
+                    return Err(FsError::Locked { path: dir.child(&name), waited_ms }.into());
+                }
+            }
+        }
+    }
+}
+
+/// Not touched for ten seconds of wall-clock time: proper-lockfile's own rule.
+fn is_stale(meta: Meta) -> bool {
+    let now_ns = i128::from(Utc::now().0) * 1_000_000;
+    now_ns - meta.mtime_ns > i128::try_from(STALE.as_nanos()).unwrap_or(i128::MAX)
+}
+
+fn remove(dir: &Dir, name: &OsString, meta: Meta) -> bool {
+    match meta.kind {
+        Kind::Dir => dir.remove_dir(name).is_ok(),
+        // Empty, and nobody holds the old start's flock on it.
+        Kind::File if meta.size == 0 => {
+            Lock::take(dir, name, Duration::ZERO).is_ok_and(|_held| dir.remove_file(name).is_ok())
+        }
+        _ => false,
+    }
+}
