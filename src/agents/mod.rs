@@ -6,6 +6,7 @@
 //! contract promises.
 #![forbid(unsafe_code)]
 
+pub mod auth;
 pub mod catalogue;
 pub mod check;
 pub mod edit;
@@ -15,4 +16,6 @@ pub mod lock;
 pub mod npm;
 pub mod prefix;
 pub mod run;
+pub mod sandbox;
+pub mod status;
 pub mod trust;

@@ -21,4 +21,5 @@ pub mod start;
 pub mod terminal;
 pub mod utc;
 pub mod volume;
+pub mod utc;
 pub mod wait;

@@ -1,0 +1,202 @@
+//! Is an engine ready to run: its command runs, its credentials are there, parse, have the CLI's own shape and
+//! are not beyond refreshing? Nothing of a content ever leaves this file.
+//!
+//! The CLIs cannot be asked: `codex login status` says "logged in" to an empty object, opencode reads a
+//! malformed file as "0 credentials" and answers 0.
+
+use super::{
+    catalogue::{Credential, Engine, Shape},
+    check::Checked,
+    status::Readiness,
+};
+use crate::layout::Layout;
+use serde_json::{Map, Value};
+use std::{fs, io, path::Path};
+
+/// The most that a credential file may hold.
+const LIMIT: u64 = 1024 * 1024;
+
+/// Readiness of one engine; `now` in milliseconds since 1970.
+pub fn readiness(engine: &Engine, checked: &Checked, layout: &Layout, now: i64) -> Readiness {
+    let mut out = Readiness { ready: true, reasons: Vec::new(), notes: Vec::new() };
+    if checked.effective().is_none() {
+        out.reasons.push(checked.reason(engine));
+    }
+    for credential in &engine.credentials {
+        let path = layout.agent_home.join(&credential.dest);
+        match examine_file(credential, &path, now) {
+            Ok(notes) => out.notes.extend(notes),
+            Err(reason) if credential.required => out.reasons.push(reason),
+            Err(reason) => out.notes.push(reason),
+        }
+    }
+    if engine.credentials.is_empty() && engine.optional {
+        out.notes.push("its credentials are not known to the table: not examined".to_owned());
+    }
+    for config in engine.configs.iter().filter(|c| c.repair.as_deref() == Some("iflow")) {
+        let path = layout.agent_home.join(&config.path);
+        if !iflow_settings(&path) {
+            let what = "selectedAuthType is not oauth-iflow, or baseUrl is not an http(s) address";
+            out.reasons.push(format!("{}: {what}", path.display()));
+        }
+    }
+    out.ready = out.reasons.is_empty();
+    out
+}
+
+fn examine_file(credential: &Credential, path: &Path, now: i64) -> Result<Vec<String>, String> {
+    let named = |what: &str| format!("{}: {what}", path.display());
+    let meta = fs::metadata(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => named(&format!(
+            "missing: log in, or put it into IMPORT/{} and run: skill-init agents import",
+            credential.source.display()
+        )),
+        _ => named(&error.to_string()),
+    })?;
+    if !meta.is_file() || meta.len() > LIMIT {
+        return Err(named("not a regular file of at most 1 MiB"));
+    }
+    let text = fs::read_to_string(path).map_err(|error| named(&error.to_string()))?;
+    let json: Value = serde_json::from_str(&text)
+        .map_err(|error| named(&format!("not JSON (line {}, column {})", error.line(), error.column())))?;
+    let Value::Object(json) = json else { return Err(named("not a JSON object")) };
+    let notes = examine(credential.shape, &json, now).map_err(|what| named(&what))?;
+    Ok(notes.iter().map(|note| named(note)).collect())
+}
+
+/// Pure: what is wrong with a credential of this shape, else what is worth a note.
+fn examine(shape: Shape, json: &Map<String, Value>, now: i64) -> Result<Vec<String>, String> {
+    let text =
+        |map: &Map<String, Value>, key: &str| map.get(key).and_then(Value::as_str).is_some_and(|s| !s.is_empty());
+    let past =
+        |map: &Map<String, Value>, key: &str| map.get(key).and_then(Value::as_f64).is_some_and(|ms| ms < now as f64);
+    let refresh = |map: &Map<String, Value>, key: &str, expiry: &str| match (past(map, expiry), text(map, key)) {
+        (true, false) => Err("expired, and there is nothing to refresh it with: log in again".to_owned()),
+        (true, true) => Ok(vec!["the access token has expired; the CLI refreshes it at its next run".to_owned()]),
+        (false, _) => Ok(Vec::new()),
+    };
+    match shape {
+        Shape::CodexAuth => {
+            let tokens = json.get("tokens").and_then(Value::as_object);
+            let has_tokens = tokens.is_some_and(|t| text(t, "access_token") || text(t, "refresh_token"));
+            if let Some(id) = tokens.and_then(|t| t.get("id_token"))
+                && id.as_str().is_none_or(|id| id.split('.').count() != 3)
+            {
+                return Err("tokens.id_token is not a JWT: codex refuses the file".to_owned());
+            }
+            let other = text(json, "personal_access_token") || text(json, "agent_identity");
+            if text(json, "OPENAI_API_KEY") || has_tokens || other {
+                Ok(Vec::new())
+            } else {
+                Err("it holds neither OPENAI_API_KEY nor tokens".to_owned())
+            }
+        }
+        Shape::GoogleOauth | Shape::IflowOauth => {
+            if text(json, "access_token") || text(json, "refresh_token") || text(json, "apiKey") {
+                refresh(json, "refresh_token", "expiry_date")
+            } else {
+                Err("it holds neither access_token nor refresh_token".to_owned())
+            }
+        }
+        Shape::GoogleAccounts => match json.get("active") {
+            Some(Value::String(_) | Value::Null) => Ok(Vec::new()),
+            _ => Err("\"active\" is neither a text nor null: the CLI treats it as empty".to_owned()),
+        },
+        Shape::IflowAccounts => {
+            if text(json, "iflowApiKey") {
+                Ok(Vec::new())
+            } else {
+                Err("it holds no iflowApiKey".to_owned())
+            }
+        }
+        Shape::OpencodeAuth => {
+            let mut notes = Vec::new();
+            let mut usable = 0;
+            for (provider, entry) in json {
+                let entry = entry.as_object();
+                let kind = entry.and_then(|e| e.get("type")).and_then(Value::as_str);
+                match (kind, entry) {
+                    (Some("oauth"), Some(entry)) => match refresh(entry, "refresh", "expires") {
+                        Ok(more) => {
+                            usable += 1;
+                            notes.extend(more.iter().map(|note| format!("{provider}: {note}")));
+                        }
+                        Err(reason) => notes.push(format!("{provider}: {reason}")),
+                    },
+                    (Some("api" | "wellknown"), Some(entry)) if text(entry, "key") => usable += 1,
+                    _ => notes
+                        .push(format!("{provider}: not an entry that opencode knows; it drops it at its next write")),
+                }
+            }
+            match (usable, notes.is_empty()) {
+                (0, true) => Err("it holds no provider".to_owned()),
+                (0, false) => Err(notes.join("; ")),
+                _ => Ok(notes),
+            }
+        }
+        Shape::AntigravityAccounts => {
+            let version = json.get("version").and_then(Value::as_i64).unwrap_or(0);
+            if (1..=4).contains(&version) && json.get("accounts").is_some_and(Value::is_array) {
+                Ok(Vec::new())
+            } else {
+                Err("not a list of accounts of a version from 1 to 4: the plugin ignores it".to_owned())
+            }
+        }
+        Shape::JsonObject => Ok(Vec::new()),
+    }
+}
+
+fn iflow_settings(path: &Path) -> bool {
+    let json = fs::read_to_string(path).ok().and_then(|text| serde_json::from_str::<Value>(&text).ok());
+    json.is_some_and(|json| {
+        let text = |key: &str| json.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        text("selectedAuthType") == "oauth-iflow"
+            && ["http://", "https://"].iter().any(|scheme| text("baseUrl").starts_with(scheme))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 2_000_000;
+
+    fn look(shape: Shape, json: &str) -> Result<Vec<String>, String> {
+        examine(shape, serde_json::from_str::<Value>(json).unwrap().as_object().unwrap(), NOW)
+    }
+
+    #[test]
+    fn codex_needs_a_key_or_tokens_and_a_jwt() {
+        assert!(look(Shape::CodexAuth, "{}").is_err());
+        assert!(look(Shape::CodexAuth, r#"{"OPENAI_API_KEY":null}"#).is_err());
+        look(Shape::CodexAuth, r#"{"auth_mode":"apikey","OPENAI_API_KEY":"k"}"#).unwrap();
+        look(Shape::CodexAuth, r#"{"tokens":{"id_token":"a.b.c","refresh_token":"r"}}"#).unwrap();
+        assert!(look(Shape::CodexAuth, r#"{"tokens":{"id_token":"abc","refresh_token":"r"}}"#).is_err());
+    }
+
+    #[test]
+    fn an_expired_token_is_a_note_with_a_refresh_token_and_a_reason_without() {
+        let with = look(Shape::GoogleOauth, r#"{"access_token":"a","refresh_token":"r","expiry_date":1000}"#).unwrap();
+        assert!(with[0].contains("refreshes"));
+        let without = look(Shape::GoogleOauth, r#"{"access_token":"a","expiry_date":1000}"#).unwrap_err();
+        assert!(without.contains("log in again"));
+        assert!(look(Shape::GoogleOauth, r#"{"access_token":"a","expiry_date":3000000}"#).unwrap().is_empty());
+    }
+
+    #[test]
+    fn one_good_provider_makes_opencode_ready_and_a_bad_one_is_a_note() {
+        let notes = look(Shape::OpencodeAuth, r#"{"a":{"type":"api","key":"k"},"b":{"type":"odd"}}"#).unwrap();
+        assert!(notes.len() == 1 && notes[0].starts_with("b: "));
+        assert!(look(Shape::OpencodeAuth, "{}").is_err());
+        assert!(look(Shape::OpencodeAuth, r#"{"b":{"type":"odd"}}"#).is_err());
+    }
+
+    #[test]
+    fn no_reason_repeats_a_value() {
+        for json in [r#"{"access_token":5,"x":"SECRET"}"#, r#"{"tokens":{"id_token":"SECRET"}}"#] {
+            for shape in [Shape::CodexAuth, Shape::GoogleOauth, Shape::IflowAccounts, Shape::AntigravityAccounts] {
+                assert!(!format!("{:?}", look(shape, json)).contains("SECRET"));
+            }
+        }
+    }
+}

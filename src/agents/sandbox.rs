@@ -1,0 +1,397 @@
+//! Sandbox truth: is this engine, as it is installed here, confined or not, and by which flags.
+//!
+//! Kernel version and Landlock ABI do not tell: today's codex confines itself by bubblewrap, which Docker's
+//! default seccomp profile refuses while both answer "yes". So the CLI's own sandbox is run on a harmless
+//! command that tries to write one file of ours outside its working folder: the sandbox must work, and the
+//! file must not be there afterwards. The verdict is kept with what it depends on: the program, the kernel,
+//! this container, and what it may do.
+
+use super::{
+    catalogue::{Engine, SandboxRange, Version},
+    check::{Checked, Home, Surroundings},
+    environment,
+    run::{self, Ended, Job},
+};
+use crate::{
+    layout::{Layout, Root},
+    sys::fs::{FsError, write_atomic},
+};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt, path::Path, time::Duration};
+
+/// `SKILL_INIT_SANDBOX`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Confine where it works, say loudly where it does not.
+    Auto,
+    /// An engine that cannot be confined is not to be run.
+    Require,
+    /// Do not confine.
+    Off,
+}
+
+impl Mode {
+    /// From the setting's word.
+    pub fn of(word: &str) -> Self {
+        match word {
+            "require" => Self::Require,
+            "off" => Self::Off,
+            _ => Self::Auto,
+        }
+    }
+}
+
+/// What a verdict depends on beside the program.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// Kernel release.
+    pub kernel: String,
+    /// This boot and this mount namespace: one container.
+    pub container: String,
+    /// User id that probed.
+    pub uid: u32,
+    /// `Seccomp:` of /proc/self/status: 0 none, 2 filter.
+    pub seccomp: String,
+    /// `NoNewPrivs:`.
+    pub no_new_privs: String,
+    /// `CapEff:`.
+    pub capabilities: String,
+    /// /proc/sys/user/max_user_namespaces.
+    pub max_user_namespaces: String,
+    /// /proc/sys/kernel/unprivileged_userns_clone (Debian), or apparmor_restrict_unprivileged_userns (Ubuntu).
+    pub userns_restriction: String,
+}
+
+impl Facts {
+    /// The facts of this process.
+    pub fn read(root: &Root) -> Self {
+        let text = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_default().trim().to_owned();
+        let status = text("/proc/self/status");
+        let field = |name: &str| {
+            status.lines().find_map(|line| line.strip_prefix(name)).map(|v| v.trim().to_owned()).unwrap_or_default()
+        };
+        let namespace = fs::read_link(root.join("/proc/self/ns/mnt")).unwrap_or_default();
+        let debian = text("/proc/sys/kernel/unprivileged_userns_clone");
+        let ubuntu = text("/proc/sys/kernel/apparmor_restrict_unprivileged_userns");
+        Self {
+            kernel: text("/proc/sys/kernel/osrelease"),
+            container: format!("{} {}", text("/proc/sys/kernel/random/boot_id"), namespace.display()),
+            uid: nix::unistd::geteuid().as_raw(),
+            seccomp: field("Seccomp:"),
+            no_new_privs: field("NoNewPrivs:"),
+            capabilities: field("CapEff:"),
+            max_user_namespaces: text("/proc/sys/user/max_user_namespaces"),
+            userns_restriction: format!("{debian}{}", if ubuntu.is_empty() { "" } else { " apparmor" }),
+        }
+    }
+}
+
+/// One command that was run to find out, and what it answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Raw {
+    /// argv.
+    pub command: Vec<String>,
+    /// `exit 0`, `exit 1`, `signal 6`, `no answer within ...`.
+    pub status: String,
+    /// Its last words.
+    pub words: String,
+    /// Milliseconds.
+    pub elapsed_ms: u64,
+}
+
+/// The verdict on one engine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The version it holds for, as printed.
+    pub version: String,
+    /// The program that was asked.
+    pub program: String,
+    /// Device, inode, size and modification time of the program.
+    pub identity: String,
+    /// Runs with `flags` are confined.
+    pub confined: bool,
+    /// It may be run at all: `false` with SKILL_INIT_SANDBOX=require where it cannot be confined.
+    pub usable: bool,
+    /// What confines it: `bubblewrap`, `landlock`, `container-engine`.
+    pub mechanism: Option<String>,
+    /// Why it is held to be so, in words.
+    pub evidence: String,
+    /// Flags of a first run.
+    pub flags: Vec<String>,
+    /// Flags of a resumed run.
+    pub resume_flags: Vec<String>,
+    /// `--full-auto` exists and confines: what LANDLOCK_ENABLED=1 promises.
+    pub full_auto: bool,
+    /// What was run to find out.
+    pub raw: Vec<Raw>,
+}
+
+/// Every verdict: the content of `agent_sandbox.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdicts {
+    /// `SKILL_INIT_SANDBOX` at the time.
+    pub mode: Mode,
+    /// What they depend on.
+    pub facts: Facts,
+    /// By engine; only engines that run.
+    pub engines: BTreeMap<String, Verdict>,
+}
+
+/// Reads the published verdicts; `None` where there are none that parse.
+pub fn read(layout: &Layout) -> Option<Verdicts> {
+    let text = fs::read_to_string(layout.sandbox_status()).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+/// Publishes the verdicts, readable by everybody.
+pub fn publish(layout: &Layout, verdicts: &Verdicts) -> Result<(), FsError> {
+    let mut text = serde_json::to_string_pretty(verdicts).unwrap_or_default();
+    text.push('\n');
+    write_atomic(&layout.sandbox_status(), text.as_bytes(), 0o644)
+}
+
+/// What codex's own sandbox says about `LANDLOCK_ENABLED`, with the reason. `None`: codex is not installed, so the
+/// kernel's answer stands alone.
+pub fn landlock_enabled(verdicts: &Verdicts) -> Option<(bool, String)> {
+    let codex = verdicts.engines.get("codex")?;
+    let reason = if codex.full_auto {
+        format!("{} has --full-auto, and {}", codex.version, codex.evidence)
+    } else if codex.confined {
+        format!("{} has no --full-auto any more; its sandbox works by {}", codex.version, codex.flags.join(" "))
+    } else {
+        format!("{}: {}", codex.version, codex.evidence)
+    };
+    Some((codex.full_auto, reason))
+}
+
+/// Finds a verdict for each engine that runs; verdicts of before are kept where nothing changed.
+pub fn judge(
+    engines: &[&Engine],
+    checked: &[Checked],
+    around: Surroundings<'_>,
+    mode: Mode,
+    before: Option<&Verdicts>,
+) -> Verdicts {
+    let facts = Facts::read(&Root::real());
+    let known = before.filter(|b| b.mode == mode && b.facts == facts);
+    let mut out = Verdicts { mode, facts: facts.clone(), engines: BTreeMap::new() };
+    for (engine, checked) in engines.iter().zip(checked) {
+        let Some((program, answer, _)) = checked.effective() else { continue };
+        let identity = identity(program);
+        let kept = known.and_then(|b| b.engines.get(&engine.name)).filter(|v| v.identity == identity);
+        let verdict = match kept {
+            Some(verdict) => verdict.clone(),
+            None => {
+                let range = engine.sandbox_for(answer.version).cloned().unwrap_or_default();
+                let finding = find_out(&range, program, around, mode);
+                verdict(&range, finding, mode, &answer.line, answer.version, program, identity)
+            }
+        };
+        out.engines.insert(engine.name.clone(), verdict);
+    }
+    out
+}
+
+/// What was found out: does the mechanism work, why is it held so, and the raw results.
+struct Finding {
+    works: bool,
+    evidence: String,
+    raw: Vec<Raw>,
+}
+
+/// Pure: from what was found to what is published.
+fn verdict(
+    range: &SandboxRange,
+    finding: Finding,
+    mode: Mode,
+    line: &str,
+    _version: Version,
+    program: &Path,
+    identity: String,
+) -> Verdict {
+    let confined = finding.works && mode != Mode::Off;
+    let usable = confined || mode != Mode::Require;
+    let (flags, resume_flags) = match (confined, usable) {
+        (true, _) => (range.start.clone(), range.resume.clone()),
+        (false, true) => (range.free.clone(), range.free.clone()),
+        (false, false) => (Vec::new(), Vec::new()),
+    };
+    Verdict {
+        version: line.to_owned(),
+        program: program.display().to_string(),
+        identity,
+        confined,
+        usable,
+        mechanism: range.mechanism.clone(),
+        evidence: finding.evidence,
+        flags,
+        resume_flags,
+        full_auto: confined && range.full_auto,
+        raw: finding.raw,
+    }
+}
+
+fn find_out(range: &SandboxRange, program: &Path, around: Surroundings<'_>, mode: Mode) -> Finding {
+    let no = |evidence: String| Finding { works: false, evidence, raw: Vec::new() };
+    let Some(mechanism) = &range.mechanism else {
+        return no("this engine has no sandbox of its own".to_owned());
+    };
+    if mode == Mode::Off {
+        return no("SKILL_INIT_SANDBOX=off: not confined, not probed".to_owned());
+    }
+    let path = environment::outer_path(around.env, around.layout);
+    let on_path = |name: &&String| run::find_in_path(name, &path).is_some();
+    if let Some(missing) = range.needs_all.iter().find(|name| !on_path(name)) {
+        return no(format!("its sandbox ({mechanism}) needs {missing}, which is not on PATH"));
+    }
+    let needed = range.needs_any.iter().find(on_path);
+    if needed.is_none() && !range.needs_any.is_empty() {
+        return no(format!("its sandbox ({mechanism}) needs {}: none is on PATH", range.needs_any.join(" or ")));
+    }
+    let mut raw = Vec::new();
+    let forms: Vec<Vec<String>> = if range.probe_program.is_empty() {
+        let own = |form: &Vec<String>| {
+            let mut argv = vec![program.display().to_string()];
+            argv.extend(form.iter().cloned());
+            argv
+        };
+        [&range.probe, &range.probe_old].into_iter().filter(|form| !form.is_empty()).map(own).collect()
+    } else {
+        let fill = |word: &String| match (word.as_str(), needed) {
+            ("{needed}", Some(needed)) => needed.clone(),
+            _ => word.clone(),
+        };
+        vec![range.probe_program.iter().map(fill).collect()]
+    };
+    for form in forms {
+        match attempt(&form, &path, around) {
+            Ok((result, leaked)) => {
+                let works = result.status == "exit 0" && !leaked;
+                let evidence = if leaked {
+                    format!("{mechanism}: the sandbox ran, but a write outside was not refused")
+                } else if works {
+                    format!(
+                        "{mechanism}: its own sandbox ran a command in {} ms and refused it a write",
+                        result.elapsed_ms
+                    )
+                } else {
+                    format!("{mechanism}: its own sandbox does not work here: {}: {}", result.status, result.words)
+                };
+                // Not understood (2: usage; 101: the old word was taken for the command): the older form next.
+                let understood = works || leaked || !matches!(result.status.as_str(), "exit 2" | "exit 101");
+                raw.push(result);
+                if understood {
+                    return Finding { works, evidence, raw };
+                }
+            }
+            Err(reason) => return Finding { works: false, evidence: reason, raw },
+        }
+    }
+    let last = raw.last().map(|r| format!("{}: {}", r.status, r.words)).unwrap_or_default();
+    Finding {
+        works: false,
+        evidence: format!("{mechanism}: no known form of its own sandbox is understood: {last}"),
+        raw,
+    }
+}
+
+/// The harmless command: tries to write the file that its first argument names; 42 if it could.
+const HARMLESS: &str = "if (: > \"$0\") 2>/dev/null; then exit 42; fi; exit 0";
+
+/// Runs one form in a throw-away home; the second value tells whether the write came through.
+fn attempt(form: &[String], path: &str, around: Surroundings<'_>) -> Result<(Raw, bool), String> {
+    let home = Home::make(around.layout, "sandbox").map_err(|e| format!("no home for the probe: {e}"))?;
+    let (work, outside) = (home.path().join("work"), home.path().join("outside"));
+    fs::create_dir_all(&work).map_err(|e| format!("no folder for the probe: {e}"))?;
+    let mut argv: Vec<String> = Vec::new();
+    for word in form {
+        if word == "{command}" {
+            let target = outside.display().to_string();
+            argv.extend(["/bin/sh", "-c", HARMLESS, &target].map(str::to_owned));
+        } else {
+            argv.push(word.clone());
+        }
+    }
+    let (name, args) = argv.split_first().ok_or("the table names no command for the probe")?;
+    let program = if name.contains('/') { Some(name.into()) } else { run::find_in_path(name, path) };
+    let program = program.ok_or_else(|| format!("{name} is not on PATH"))?;
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let env = environment::child(around.env, around.layout, home.path());
+    let mut job = Job::new(program, &args, &env, around.deadline.max(Duration::from_secs(3)));
+    job.cwd = Some(work);
+    let outcome = run::run(&job, around.interrupt, &mut |_| {}).map_err(|e| e.to_string())?;
+    let leaked = outside.exists() || (outcome.ended == Ended::Itself && outcome.status.code() == 42);
+    let words = super::check::last_words(&outcome.stderr, &outcome.stdout);
+    let raw = Raw { command: argv, status: outcome.how(), words, elapsed_ms: outcome.elapsed.as_millis() as u64 };
+    Ok((raw, leaked))
+}
+
+/// Device, inode, size and modification time of the file behind a path.
+fn identity(program: &Path) -> String {
+    program
+        .canonicalize()
+        .and_then(|path| path.metadata().map(|meta| (path, meta)))
+        .map(|(path, m)| format!("{} {}:{} {} {}", path.display(), m.dev(), m.ino(), m.size(), m.mtime()))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agents::catalogue::Catalogue;
+
+    fn codex(version: &str, works: bool, mode: Mode) -> Verdict {
+        let table = Catalogue::built_in();
+        let version_number = Version::find(version).unwrap();
+        let range = table.get("codex").unwrap().sandbox_for(version_number).unwrap();
+        let finding = Finding { works, evidence: "tried".to_owned(), raw: Vec::new() };
+        verdict(range, finding, mode, version, version_number, Path::new("/x"), String::new())
+    }
+
+    fn landlock(verdict: Verdict) -> bool {
+        let engines = BTreeMap::from([("codex".to_owned(), verdict)]);
+        landlock_enabled(&Verdicts { mode: Mode::Auto, facts: Facts::default(), engines }).unwrap().0
+    }
+
+    #[test]
+    fn landlock_enabled_is_true_only_where_full_auto_exists_and_the_sandbox_works() {
+        assert!(landlock(codex("codex-cli 0.146.0", true, Mode::Auto)));
+        assert!(!landlock(codex("codex-cli 0.146.0", false, Mode::Auto)));
+        assert!(!landlock(codex("codex-cli 0.169.0", true, Mode::Auto)));
+    }
+
+    #[test]
+    fn the_flags_are_the_ones_that_this_version_understands() {
+        assert_eq!(codex("codex-cli 0.122.0", true, Mode::Auto).flags, ["--full-auto"]);
+        assert_eq!(codex("codex-cli 0.169.0", true, Mode::Auto).flags, ["--sandbox", "workspace-write"]);
+        assert_eq!(codex("codex-cli 0.169.0", true, Mode::Auto).resume_flags.first().unwrap(), "-c");
+        assert_eq!(codex("codex-cli 0.169.0", false, Mode::Auto).flags, ["--yolo"]);
+    }
+
+    #[test]
+    fn require_makes_an_unconfined_engine_unusable_and_gives_no_flags() {
+        let verdict = codex("codex-cli 0.169.0", false, Mode::Require);
+        assert!(!verdict.usable && verdict.flags.is_empty() && verdict.resume_flags.is_empty());
+        assert!(codex("codex-cli 0.169.0", true, Mode::Require).usable);
+    }
+
+    #[test]
+    fn off_is_free_and_says_so() {
+        let verdict = codex("codex-cli 0.169.0", true, Mode::Off);
+        assert!(!verdict.confined && verdict.usable);
+        assert_eq!(verdict.flags, ["--yolo"]);
+    }
+
+    #[test]
+    fn the_harmless_command_tells_a_write_that_came_through() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = |target: &Path| {
+            let target = target.display().to_string();
+            let job = Job::new("/bin/sh", &["-c", HARMLESS, &target], &BTreeMap::new(), Duration::from_secs(60));
+            run::run(&job, None, &mut |_| {}).unwrap().status.code()
+        };
+        assert_eq!(run(&dir.path().join("outside")), 42);
+        assert_eq!(run(Path::new("/proc/no/such/place")), 0);
+    }
+}

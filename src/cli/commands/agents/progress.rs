@@ -1,0 +1,82 @@
+//! Words on stderr while agents commands work: a line that changes on a terminal, a line per event elsewhere.
+
+use crate::{
+    agents::{
+        install::{Action, News, Report},
+        sandbox::Verdicts,
+    },
+    cli::output,
+};
+use std::io::{IsTerminal, Write};
+
+/// Tells the news of an installer.
+#[derive(Debug)]
+pub(super) struct Progress {
+    terminal: bool,
+    open: bool,
+}
+
+impl Progress {
+    pub(super) fn new() -> Self {
+        Self { terminal: std::io::stderr().is_terminal(), open: false }
+    }
+
+    pub(super) fn tell(&mut self, news: News<'_>) {
+        match news {
+            News::Note(engine, words) => {
+                self.close();
+                output::error(&format!("{engine}: {words}"));
+            }
+            News::Working(engine, elapsed) if self.terminal => {
+                let mut err = std::io::stderr().lock();
+                let _ = write!(err, "\r{engine}: npm has been working for {} s\x1b[K", elapsed.as_secs());
+                let _ = err.flush();
+                self.open = true;
+            }
+            News::Working(..) => {}
+            News::Done(report) => {
+                self.close();
+                output::error(&line(report));
+                for word in report.reason.iter().skip(1) {
+                    output::error(&format!("{}:   {word}", report.engine));
+                }
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        if self.open {
+            let _ = std::io::stderr().lock().write_all(b"\r\x1b[K");
+            self.open = false;
+        }
+    }
+}
+
+fn line(report: &Report) -> String {
+    let Report { engine, version, .. } = report;
+    let why = report.reason.first().map(String::as_str).unwrap_or_default();
+    let seconds = report.elapsed.as_secs_f32();
+    match &report.action {
+        Action::AlreadyPresent => format!("{engine}: {version}, already there"),
+        Action::Installed => format!("{engine}: {version}, installed in {seconds:.1} s"),
+        Action::Repaired => format!("{engine}: {version}, mended in {seconds:.1} s"),
+        Action::Upgraded { from } => format!("{engine}: {version}, upgraded from {from} in {seconds:.1} s"),
+        Action::UpToDate => format!("{engine}: {version}, up to date"),
+        Action::RolledBack { from } => format!("{engine}: {version}, back from {from}"),
+        Action::Unavailable => format!("{engine}: unavailable: {why}"),
+        Action::Failed if version.is_empty() => format!("{engine}: failed, and not installed: {why}"),
+        Action::Failed => format!("{engine}: failed, {version} stays: {why}"),
+    }
+}
+
+/// Says loudly where an engine will run without confinement, or may not run at all.
+pub(super) fn warn(verdicts: &Verdicts) {
+    for (engine, verdict) in verdicts.engines.iter().filter(|(_, v)| !v.confined) {
+        let what = if verdict.usable {
+            format!("runs WITHOUT a sandbox (flags: {})", verdict.flags.join(" "))
+        } else {
+            "is unusable (SKILL_INIT_SANDBOX=require)".to_owned()
+        };
+        output::error(&format!("{engine}: {what}: {}", verdict.evidence));
+    }
+}
