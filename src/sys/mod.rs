@@ -19,7 +19,12 @@ pub mod socket;
 pub mod spawn;
 pub mod start;
 pub mod terminal;
+<<<<<<< HEAD
 pub mod utc;
 pub mod volume;
+=======
+mod throwaway;
+>>>>>>> 72034dd (agents: format)
 pub mod utc;
+pub mod volume;
 pub mod wait;
