@@ -51,6 +51,8 @@ pub enum Found {
     Runs(PathBuf, Answer),
     /// Something is there and does not run; the reason.
     Broken(PathBuf, String),
+    /// Something is there and did not answer in time; how long it was waited for.
+    Silent(PathBuf, String),
     /// Nothing is there.
     Absent,
 }
@@ -59,7 +61,7 @@ impl Found {
     /// The path, where there is something.
     pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::Runs(path, _) | Self::Broken(path, _) => Some(path),
+            Self::Runs(path, _) | Self::Broken(path, _) | Self::Silent(path, _) => Some(path),
             Self::Absent => None,
         }
     }
@@ -67,8 +69,12 @@ impl Found {
     pub fn answer(&self) -> Option<&Answer> {
         match self {
             Self::Runs(_, answer) => Some(answer),
-            Self::Broken(..) | Self::Absent => None,
+            Self::Broken(..) | Self::Silent(..) | Self::Absent => None,
         }
+    }
+    /// It did not answer in time.
+    pub const fn is_silent(&self) -> bool {
+        matches!(self, Self::Silent(..))
     }
 }
 
@@ -96,18 +102,22 @@ impl Checked {
     pub fn reason(&self, engine: &Engine) -> String {
         match (&self.managed, &engine.unavailable) {
             (Found::Runs(..), _) => String::new(),
-            (Found::Broken(path, reason), _) => format!("{} does not run: {reason}", path.display()),
+            (Found::Broken(path, reason) | Found::Silent(path, reason), _) => {
+                format!("{} does not run: {reason}", path.display())
+            }
             (Found::Absent, Some(reason)) => format!("unavailable: {reason}"),
             (Found::Absent, None) => format!("not installed: skill-init agents ensure {}", engine.name),
         }
     }
 }
 
-/// Checks these engines at the same time.
+/// Checks these engines at the same time; one that was silent in the crowd is asked once more, alone: four
+/// CLIs that start together on half a core can outlast a deadline that each of them meets by itself.
 pub fn all(engines: &[&Engine], around: Surroundings<'_>) -> Vec<Checked> {
     sweep_homes(around.layout);
-    std::thread::scope(|scope| {
-        let threads: Vec<_> = engines.iter().map(|engine| (engine, scope.spawn(move || one(engine, around)))).collect();
+    let mut all: Vec<Checked> = std::thread::scope(|scope| {
+        let threads: Vec<_> =
+            engines.iter().map(|engine| (engine, scope.spawn(move || one(engine, around)))).collect();
         threads
             .into_iter()
             .map(|(engine, thread)| {
@@ -118,7 +128,15 @@ pub fn all(engines: &[&Engine], around: Surroundings<'_>) -> Vec<Checked> {
                 })
             })
             .collect()
-    })
+    });
+    if engines.len() > 1 && !around.interrupt.is_some_and(Interrupt::happened) {
+        for (engine, checked) in engines.iter().zip(&mut all) {
+            if checked.managed.is_silent() || checked.global.is_silent() {
+                *checked = one(engine, around);
+            }
+        }
+    }
+    all
 }
 
 /// Checks one engine.
@@ -160,25 +178,39 @@ pub fn managed(engine: &Engine, around: Surroundings<'_>) -> Found {
 pub fn ask(engine: &Engine, path: PathBuf, around: Surroundings<'_>) -> Found {
     match version(engine, &path, around) {
         Ok(answer) => Found::Runs(path, answer),
-        Err(reason) => Found::Broken(path, reason),
+        Err(Fault::Silent(reason)) => Found::Silent(path, reason),
+        Err(Fault::Wrong(reason)) => Found::Broken(path, reason),
     }
 }
 
+/// What a CLI did instead of answering.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// Nothing, in time.
+    #[error("{0}")]
+    Silent(String),
+    /// Something else.
+    #[error("{0}")]
+    Wrong(String),
+}
+
 /// Runs `PATH --version` in a throw-away home; the error says what it did instead of answering.
-pub fn version(engine: &Engine, path: &Path, around: Surroundings<'_>) -> Result<Answer, String> {
-    let home = Home::make(around.layout, &engine.name).map_err(|e| format!("no home for the check: {e}"))?;
+pub fn version(engine: &Engine, path: &Path, around: Surroundings<'_>) -> Result<Answer, Fault> {
+    let wrong = Fault::Wrong;
+    let home = Home::make(around.layout, &engine.name).map_err(|e| wrong(format!("no home for the check: {e}")))?;
     let env = environment::child(around.env, around.layout, home.path());
     let mut job = Job::new(path, &["--version"], &env, around.deadline);
     job.cwd = Some(home.path().to_owned());
-    let outcome = run::run(&job, around.interrupt, &mut |_| {}).map_err(|e| e.to_string())?;
+    let outcome = run::run(&job, around.interrupt, &mut |_| {}).map_err(|e| wrong(e.to_string()))?;
     if outcome.ended != Ended::Itself {
-        return Err(outcome.how());
+        return Err(Fault::Silent(outcome.how()));
     }
     if !outcome.status.success() {
-        return Err(format!("{}: {}", outcome.status, last_words(&outcome.stderr, &outcome.stdout)));
+        return Err(wrong(format!("{}: {}", outcome.status, last_words(&outcome.stderr, &outcome.stdout))));
     }
     let line = version_line(&engine.version, &outcome.stdout).ok_or_else(|| {
-        format!("it ended with 0 and printed no version: {}", last_words(&outcome.stdout, &outcome.stderr))
+        let words = last_words(&outcome.stdout, &outcome.stderr);
+        wrong(format!("it ended with 0 and printed no version: {words}"))
     })?;
     let version = Version::find(&line).unwrap_or(Version(0, 0, 0));
     Ok(Answer { line, version, elapsed: outcome.elapsed })
@@ -336,7 +368,7 @@ mod tests {
     fn a_hanging_cli_costs_its_own_deadline() {
         let place = Place::new();
         place.command("sleep 1000");
-        let Found::Broken(_, reason) = place.check(Duration::from_millis(200)) else { panic!("not broken") };
+        let Found::Silent(_, reason) = place.check(Duration::from_millis(200)) else { panic!("not silent") };
         assert!(reason.starts_with("no answer within"), "{reason}");
     }
 

@@ -121,6 +121,9 @@ pub enum InstallError {
         /// npm's words.
         words: Vec<String>,
     },
+    /// It is there and did not answer in time, twice: installing the same once more would not mend that.
+    #[error("it does not answer: {0}; is the machine overloaded? SKILL_INIT_CHECK_TIMEOUT is the deadline")]
+    Silent(String),
     /// There is no generation to go back to.
     #[error("no earlier generation of {0} is kept; install one with: skill-init agents upgrade {0}@VERSION")]
     NoPrevious(String),
@@ -269,9 +272,11 @@ impl Installer<'_> {
             return Ok(unavailable(engine, report));
         }
         let mut lock = self.lock(engine)?;
-        // Somebody else may have been at it while we waited.
-        if let Some(answer) = self.answer(engine) {
-            return Ok(done(report, answer, Action::AlreadyPresent));
+        // Somebody else may have been at it while we waited, or the machine was busy.
+        match check::managed(engine, self.around) {
+            Found::Runs(_, answer) => return Ok(done(report, answer, Action::AlreadyPresent)),
+            Found::Silent(_, reason) => return Err(InstallError::Silent(reason)),
+            Found::Broken(..) | Found::Absent => {}
         }
         if let Some(answer) = self.repair(engine)? {
             return Ok(done(report, answer, Action::Repaired));
@@ -407,7 +412,7 @@ impl Installer<'_> {
             .ok_or_else(|| format!("there is no {} in what was installed", engine.package))?;
         let program = prefix::program_in(staging, engine)
             .ok_or_else(|| format!("{} has no command {}", engine.package, engine.binary))?;
-        let answer = check::version(engine, &program, self.around)?;
+        let answer = check::version(engine, &program, self.around).map_err(|fault| fault.to_string())?;
         if answer.line.contains(&manifest.version) {
             Ok(manifest.version)
         } else {
@@ -417,7 +422,7 @@ impl Installer<'_> {
 
     fn prove(&self, engine: &Engine, generation: &Generation) -> Result<Answer, String> {
         let program = generation.program(engine).ok_or("it has no package.json with this command")?;
-        check::version(engine, &program, self.around)
+        check::version(engine, &program, self.around).map_err(|fault| fault.to_string())
     }
 
     /// Mends what an interrupted install left, without npm: the newest kept generation that runs, else what an
@@ -524,7 +529,7 @@ impl Installer<'_> {
 
     fn why(&self, engine: &Engine) -> String {
         match check::managed(engine, self.around) {
-            Found::Broken(_, reason) => reason,
+            Found::Broken(_, reason) | Found::Silent(_, reason) => reason,
             Found::Absent => "its command is missing".to_owned(),
             Found::Runs(..) => "it runs".to_owned(),
         }

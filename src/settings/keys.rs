@@ -58,7 +58,7 @@ registry! {
         BOOTSTRAP_ENGINES: Vec<String> = "SKILL_RUNNER_BOOTSTRAP_ENGINES", "agents.bootstrap_engines", Kind::List, None, "", "the later releases' name for SKILL_INIT_ENGINES";
         CATALOGUE: PathBuf = "SKILL_INIT_CATALOGUE", "agents.catalogue", Kind::Path, None, "", "a TOML file that adds to or overrides the built-in table of engines";
         SANDBOX: String = "SKILL_INIT_SANDBOX", "agents.sandbox", Kind::OneOf(&["auto", "require", "off"]), Some("auto"), "", "auto: confine where it works; require: an engine that cannot be confined is unusable; off: do not confine";
-        CHECK_TIMEOUT: Duration = "SKILL_INIT_CHECK_TIMEOUT", "agents.check_timeout", Kind::Duration, Some("15s"), "", "deadline of one CLI's --version";
+        CHECK_TIMEOUT: Duration = "SKILL_INIT_CHECK_TIMEOUT", "agents.check_timeout", Kind::Duration, Some("30s"), "", "deadline of one CLI's --version (gemini starts in 1 to 4 s on two idle cores)";
         NPM_TIMEOUT: Duration = "SKILL_INIT_NPM_TIMEOUT", "agents.npm_timeout", Kind::Duration, Some("10m"), "", "deadline of one npm install";
         LANDLOCK_ENABLED: bool = "LANDLOCK_ENABLED", "agents.landlock_enabled", Kind::Bool, None, "", "the operator's own verdict; set, it wins over the probe";
     }

@@ -3,8 +3,6 @@
 //! One file per family; each `unsafe` block has a SAFETY line and names its man page.
 #![allow(unsafe_code)]
 
-mod throwaway;
-
 pub mod affinity;
 pub mod early;
 pub mod fs;
@@ -19,12 +17,7 @@ pub mod socket;
 pub mod spawn;
 pub mod start;
 pub mod terminal;
-<<<<<<< HEAD
-pub mod utc;
-pub mod volume;
-=======
 mod throwaway;
->>>>>>> 72034dd (agents: format)
-pub mod utc;
 pub mod volume;
+pub mod utc;
 pub mod wait;

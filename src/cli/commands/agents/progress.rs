@@ -72,7 +72,9 @@ fn line(report: &Report) -> String {
 /// Says loudly where an engine will run without confinement, or may not run at all.
 pub(super) fn warn(verdicts: &Verdicts) {
     for (engine, verdict) in verdicts.engines.iter().filter(|(_, v)| !v.confined) {
-        let what = if verdict.usable {
+        let what = if verdict.usable && verdict.flags.is_empty() {
+            "runs WITHOUT a sandbox".to_owned()
+        } else if verdict.usable {
             format!("runs WITHOUT a sandbox (flags: {})", verdict.flags.join(" "))
         } else {
             "is unusable (SKILL_INIT_SANDBOX=require)".to_owned()
