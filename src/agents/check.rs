@@ -116,8 +116,7 @@ impl Checked {
 pub fn all(engines: &[&Engine], around: Surroundings<'_>) -> Vec<Checked> {
     sweep_homes(around.layout);
     let mut all: Vec<Checked> = std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            engines.iter().map(|engine| (engine, scope.spawn(move || one(engine, around)))).collect();
+        let threads: Vec<_> = engines.iter().map(|engine| (engine, scope.spawn(move || one(engine, around)))).collect();
         threads
             .into_iter()
             .map(|(engine, thread)| {

@@ -122,7 +122,7 @@ pub fn words(stderr: &str) -> Vec<String> {
             Some(("error" | "ERR!", text)) => !text.contains("A complete log of this run") && !text.trim().is_empty(),
             Some(("http", text)) => text
                 .split_once("fetch ")
-                .and_then(|(_, request)| request.split_whitespace().nth(2)?.parse::<u16>().ok())
+                .and_then(|(_, request)| request.split_whitespace().nth(1)?.parse::<u16>().ok())
                 .is_some_and(|status| status >= 400),
             Some(("verbose" | "warn" | "WARN", text)) => {
                 text.contains("failed optional dependency")

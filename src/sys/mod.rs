@@ -18,6 +18,6 @@ pub mod spawn;
 pub mod start;
 pub mod terminal;
 mod throwaway;
-pub mod volume;
 pub mod utc;
+pub mod volume;
 pub mod wait;
