@@ -47,8 +47,11 @@ fn ports(settings: &Settings, ledger: &mut Ledger) {
         let wild = |host: &str| matches!(host, "0.0.0.0" | "::" | "[::]");
         let clash = taken.iter().find(|(p, h, _)| *p == port && (*h == host || wild(h) || wild(&host)));
         if let Some((_, _, other)) = clash {
+            // The value that somebody wrote is the one to mend, not the default that it meets.
+            let written = |spec: &Spec| settings.lookup(spec).is_some_and(|(_, origin)| *origin != Origin::Default);
+            let (mend, other) = if written(spec) { (spec, *other) } else { (*other, spec) };
             let message = format!("port {port} is taken by {} ({}); give each its own", other.env, other.key);
-            ledger.mistake(place(settings, spec), message);
+            ledger.mistake(place(settings, mend), message);
         }
         taken.push((port, host, spec));
     };

@@ -150,8 +150,13 @@ registry! {
 }
 
 /// Variables that skill-init itself gives to its children: known, and no settings.
-pub const EXPORTED: &[&str] =
-    &["SKILL_RUNNER_MAX_CONCURRENT", "SKILL_RUNNER_UI_SHELL_SESSION_DIR", "SKILL_RUNNER_UI_SHELL_ALLOWED_WRITE_ROOTS"];
+pub const EXPORTED: &[&str] = &[
+    "SKILL_INIT_NOTIFY_FD",
+    "SKILL_INIT_SERVICE",
+    "SKILL_RUNNER_MAX_CONCURRENT",
+    "SKILL_RUNNER_UI_SHELL_SESSION_DIR",
+    "SKILL_RUNNER_UI_SHELL_ALLOWED_WRITE_ROOTS",
+];
 
 /// The group of the settings that only the API worker reads: validated here and passed on to it.
 pub const WORKER_GROUP: &str = "API worker";

@@ -182,7 +182,11 @@ fn a_missing_named_file_is_a_mistake_and_a_missing_default_file_is_not() {
 #[test]
 fn ports_clash_only_where_both_are_used() {
     let same = [("PORT", "7681")];
-    assert!(load(&same, "").unwrap_err().0[0].message.contains("port 7681 is taken by PORT"));
+    let mistakes = load(&same, "").unwrap_err();
+    assert!(
+        mistakes.0[0].to_string().starts_with("env PORT: port 7681 is taken by UI_SHELL_TTYD_PORT"),
+        "{mistakes:?}"
+    );
     assert!(load(&[("PORT", "7681"), ("SKILL_INIT_TTYD", "off")], "").is_ok());
     assert!(load(&[("SKILL_INIT_HTTP_ADDR", "127.0.0.1:8000")], "").is_err(), "0.0.0.0 takes every address");
     let two = [("SKILL_INIT_HTTP_ADDR", "127.0.0.1:8000"), ("SKILL_INIT_API_HOST", "127.0.0.2")];
@@ -334,6 +338,41 @@ fn a_thousand_services_load() {
     let toml: String =
         (0..1000).map(|n| format!("[service.s{n}]\ncommand = \"/bin/true\"\nafter = [\"api\"]\n")).collect();
     assert_eq!(load(&[], &toml).unwrap().services.len(), 1000);
+}
+
+/// A variable that the code reads or sets and the registry does not know would stop the container with exit 78.
+#[test]
+fn every_variable_of_our_name_space_in_the_source_is_registered() {
+    fn walk(dir: &std::path::Path, found: &mut Vec<(PathBuf, String)>) {
+        for entry in std::fs::read_dir(dir).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                if !path.ends_with("src/settings") {
+                    walk(&path, found);
+                }
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                for part in text.split("\"SKILL_INIT_").skip(1) {
+                    let tail: String = part
+                        .chars()
+                        .take_while(|c| c.is_ascii_uppercase() || *c == '_' || c.is_ascii_digit())
+                        .collect();
+                    if part.get(tail.len()..).is_some_and(|rest| rest.starts_with('"')) {
+                        found.push((path.clone(), format!("SKILL_INIT_{tail}")));
+                    }
+                }
+            }
+        }
+    }
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    walk(&root.join("src"), &mut found);
+    walk(&root.join("api/src"), &mut found);
+    assert!(!found.is_empty(), "the search finds something");
+    for (path, name) in found {
+        let known = keys::ALL.iter().any(|spec| spec.env == name) || keys::EXPORTED.contains(&name.as_str());
+        assert!(known, "{}: {name} is neither in settings::keys nor in keys::EXPORTED", path.display());
+    }
 }
 
 /// Names near the real ones, so that random environments reach the code behind them.

@@ -1,13 +1,15 @@
 //! Developer tasks: `cargo xtask TASK`.
 //!
-//! `dist` builds the release artefact. A task that finds something wrong says what and exits 1.
+//! `dist` builds the release artefact, `docs` writes what the code knows into docs/ and completions/. A task that finds something wrong says what and exits 1.
 #![forbid(unsafe_code)]
 
 mod dist;
+mod docs;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask TASK\n\n  dist [--profile NAME] [--dynamic]   skill-init and skill-api in target/dist, static unless asked otherwise";
+const USAGE: &str = "usage: cargo xtask TASK\n\n  dist [--profile NAME] [--dynamic]   skill-init and skill-api in target/dist\n  \
+                     docs [--check]   the generated pages, manual, completions and schema; --check: fail if they drifted";
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
@@ -15,6 +17,7 @@ fn main() -> ExitCode {
     let rest: Vec<String> = args.collect();
     let done = match task.as_str() {
         "dist" => dist::run(&rest),
+        "docs" => docs::run(&rest),
         _ => Err(USAGE.to_owned()),
     };
     match done {

@@ -115,7 +115,9 @@ fn text(settings: &Settings, layout: &Layout, only_set: bool) -> String {
     if !settings.services.is_empty() || !settings.overrides.is_empty() {
         out.push_str("\nSERVICES IN THE FILE\n");
         for service in &settings.services {
-            out.push_str(&format!("{}  {}\n", service.name, service.command.join(" ")));
+            let words = service.command.iter().map(String::as_str);
+            let command = shlex::try_join(words).unwrap_or_else(|_| service.command.join(" "));
+            out.push_str(&format!("{}  {command}\n", service.name));
         }
         for name in settings.overrides.keys() {
             out.push_str(&format!("{name}  (built in, tuned)\n"));

@@ -1,0 +1,94 @@
+//! The pages, the schema and the example against the loader that they describe.
+
+use super::*;
+use serde_json::{Value, json};
+use skill_init::settings::{Environment, MapFiles, Settings, keys};
+
+const EXAMPLE: &str = "docs/examples/init.toml";
+
+fn load(toml: &str) -> Result<Settings, Vec<String>> {
+    let files = MapFiles([(PathBuf::from("/etc/skill-init/init.toml"), toml.as_bytes().to_vec())].into());
+    Settings::load_from(&Environment::default(), &files)
+        .map_err(|mistakes| mistakes.0.iter().map(ToString::to_string).collect())
+}
+
+fn json_of(toml: &str) -> Value {
+    fn value(item: &toml_edit::Value) -> Value {
+        match item {
+            toml_edit::Value::String(text) => json!(text.value()),
+            toml_edit::Value::Integer(number) => json!(number.value()),
+            toml_edit::Value::Float(number) => json!(number.value()),
+            toml_edit::Value::Boolean(word) => json!(word.value()),
+            toml_edit::Value::Datetime(date) => json!(date.value().to_string()),
+            toml_edit::Value::Array(all) => all.iter().map(value).collect(),
+            toml_edit::Value::InlineTable(table) => table.iter().map(|(k, v)| (k.to_owned(), value(v))).collect(),
+        }
+    }
+    fn item(item_: &toml_edit::Item) -> Value {
+        match item_ {
+            toml_edit::Item::Value(inner) => value(inner),
+            toml_edit::Item::Table(table) => table.iter().map(|(k, v)| (k.to_owned(), item(v))).collect(),
+            _ => Value::Null,
+        }
+    }
+    item(toml.parse::<toml_edit::DocumentMut>().unwrap().as_item())
+}
+
+#[test]
+fn the_example_file_loads_and_fits_the_schema() {
+    let text = fs::read_to_string(root().unwrap().join(EXAMPLE)).unwrap();
+    let settings = load(&text).unwrap_or_else(|mistakes| panic!("{}", mistakes.join("\n")));
+    assert!(settings.warnings.is_empty(), "{:?}", settings.warnings);
+    assert!(settings.services.len() >= 3 && !settings.overrides.is_empty(), "the example shows every kind of table");
+    let validator = jsonschema::validator_for(&schema::schema()).unwrap();
+    let errors: Vec<String> =
+        validator.iter_errors(&json_of(&text)).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    assert!(errors.is_empty(), "{}", errors.join("\n"));
+}
+
+#[test]
+fn schema_and_loader_refuse_the_same_mistakes() {
+    let validator = jsonschema::validator_for(&schema::schema()).unwrap();
+    for toml in [
+        "[ui]\npasswrd = \"x\"\n",
+        "[uii]\nport = 1\n",
+        "[start]\nport = 70000\n",
+        "[supervise]\nstop_grace = true\n",
+        "[supervise]\nstop_grace = \"soon\"\n",
+        "[agents]\nensure = \"maybe\"\n",
+        "[service.A]\ncommand = \"/a\"\n",
+        "[service.a]\ncommand = \"/a\"\nrestart = \"sometimes\"\n",
+        "[service.a]\ncommand = \"/a\"\ncomand = \"/a\"\n",
+        "[service.a]\ncommand = 3\n",
+        "[service.a]\ncommand = \"/a\"\nlimits = { nofiles = 3 }\n",
+        "[service.a]\ncommand = \"/a\"\nbackoff = { jitter = 2.0 }\n",
+        "[service.a]\ncommand = \"/a\"\n[service.a.liveness]\nnotify = true\n",
+        "[service.a]\ncommand = \"/a\"\n[service.a.readiness]\nfd = 1\n",
+        "[service.a]\ncommand = \"/a\"\nuser = \"node\"\n",
+        "[start]\nconfig = \"/x\"\n",
+    ] {
+        assert!(load(toml).is_err(), "the loader takes\n{toml}");
+        assert!(!validator.is_valid(&json_of(toml)), "the schema takes\n{toml}");
+    }
+}
+
+#[test]
+fn every_setting_is_on_the_page_and_in_the_manual() {
+    let page = pages::environment();
+    let manual = String::from_utf8(man::files().unwrap()[0].1.clone()).unwrap();
+    for spec in keys::ALL {
+        assert!(page.contains(&format!("| `{}` |", spec.env)), "{} is not in environment.md", spec.env);
+        assert!(manual.contains(spec.env), "{} is not in the manual", spec.env);
+    }
+}
+
+#[test]
+fn a_page_without_its_markers_is_refused() {
+    let parts = [("x", "new\n".to_owned())];
+    assert_eq!(
+        filled("a\n<!-- generated: x -->\nold\n<!-- end -->\nb", &parts).unwrap(),
+        "a\n<!-- generated: x -->\nnew\n<!-- end -->\nb"
+    );
+    assert!(filled("a", &parts).is_err());
+    assert!(filled("<!-- generated: x -->\nno end", &parts).is_err());
+}
