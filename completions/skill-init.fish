@@ -57,13 +57,38 @@ complete -c skill-init -n "__fish_skill_init_using_subcommand config" -l json -d
 complete -c skill-init -n "__fish_skill_init_using_subcommand config" -l check -d 'Only validate: print nothing if all is well'
 complete -c skill-init -n "__fish_skill_init_using_subcommand config" -l set -d 'Only what does not have its default'
 complete -c skill-init -n "__fish_skill_init_using_subcommand config" -s h -l help -d 'Print help'
+complete -c skill-init -n "__fish_skill_init_using_subcommand status" -l socket -d 'The control socket (else SKILL_INIT_SOCKET, else the usual places)' -r -F
+complete -c skill-init -n "__fish_skill_init_using_subcommand status" -l dir -d 'The folder of a local start (skill-init local --dir DIR)' -r -F
+complete -c skill-init -n "__fish_skill_init_using_subcommand status" -s w -l watch -d 'Again and again, until interrupted; every 2 s, or as often as said' -r
+complete -c skill-init -n "__fish_skill_init_using_subcommand status" -l json -d 'As JSON'
 complete -c skill-init -n "__fish_skill_init_using_subcommand status" -s h -l help -d 'Print help'
+complete -c skill-init -n "__fish_skill_init_using_subcommand start" -l socket -d 'The control socket (else SKILL_INIT_SOCKET, else the usual places)' -r -F
+complete -c skill-init -n "__fish_skill_init_using_subcommand start" -l dir -d 'The folder of a local start (skill-init local --dir DIR)' -r -F
 complete -c skill-init -n "__fish_skill_init_using_subcommand start" -s h -l help -d 'Print help'
+complete -c skill-init -n "__fish_skill_init_using_subcommand stop" -l socket -d 'The control socket (else SKILL_INIT_SOCKET, else the usual places)' -r -F
+complete -c skill-init -n "__fish_skill_init_using_subcommand stop" -l dir -d 'The folder of a local start (skill-init local --dir DIR)' -r -F
 complete -c skill-init -n "__fish_skill_init_using_subcommand stop" -s h -l help -d 'Print help'
+complete -c skill-init -n "__fish_skill_init_using_subcommand restart" -l socket -d 'The control socket (else SKILL_INIT_SOCKET, else the usual places)' -r -F
+complete -c skill-init -n "__fish_skill_init_using_subcommand restart" -l dir -d 'The folder of a local start (skill-init local --dir DIR)' -r -F
 complete -c skill-init -n "__fish_skill_init_using_subcommand restart" -s h -l help -d 'Print help'
+complete -c skill-init -n "__fish_skill_init_using_subcommand reload" -l socket -d 'The control socket (else SKILL_INIT_SOCKET, else the usual places)' -r -F
+complete -c skill-init -n "__fish_skill_init_using_subcommand reload" -l dir -d 'The folder of a local start (skill-init local --dir DIR)' -r -F
 complete -c skill-init -n "__fish_skill_init_using_subcommand reload" -s h -l help -d 'Print help'
+complete -c skill-init -n "__fish_skill_init_using_subcommand wait" -l timeout -d 'At most this long' -r
+complete -c skill-init -n "__fish_skill_init_using_subcommand wait" -l socket -d 'The control socket (else SKILL_INIT_SOCKET, else the usual places)' -r -F
+complete -c skill-init -n "__fish_skill_init_using_subcommand wait" -l dir -d 'The folder of a local start (skill-init local --dir DIR)' -r -F
+complete -c skill-init -n "__fish_skill_init_using_subcommand wait" -l ready -d 'Until every essential service is ready (the only thing to wait for, and the default)'
 complete -c skill-init -n "__fish_skill_init_using_subcommand wait" -s h -l help -d 'Print help'
+complete -c skill-init -n "__fish_skill_init_using_subcommand health" -l timeout -d 'Deadline of the question (Kubernetes gives an exec probe 1 s)' -r
+complete -c skill-init -n "__fish_skill_init_using_subcommand health" -l socket -d 'The control socket (else SKILL_INIT_SOCKET, else the usual places)' -r -F
+complete -c skill-init -n "__fish_skill_init_using_subcommand health" -l dir -d 'The folder of a local start (skill-init local --dir DIR)' -r -F
+complete -c skill-init -n "__fish_skill_init_using_subcommand health" -l live -d 'Does the init\'s loop turn, and is no essential service given up?'
+complete -c skill-init -n "__fish_skill_init_using_subcommand health" -l ready -d 'Is every essential service ready? (default)'
+complete -c skill-init -n "__fish_skill_init_using_subcommand health" -l startup -d 'Is the preparation done and was every essential service ready once?'
+complete -c skill-init -n "__fish_skill_init_using_subcommand health" -l json -d 'As JSON'
 complete -c skill-init -n "__fish_skill_init_using_subcommand health" -s h -l help -d 'Print help'
+complete -c skill-init -n "__fish_skill_init_using_subcommand gateway" -l terminal -d 'Publish the terminal whose ttyd listens on this socket' -r -F
+complete -c skill-init -n "__fish_skill_init_using_subcommand gateway" -l no-health -d 'No health and metrics, only the terminal'
 complete -c skill-init -n "__fish_skill_init_using_subcommand gateway" -s h -l help -d 'Print help'
 complete -c skill-init -n "__fish_skill_init_using_subcommand tui" -s h -l help -d 'Print help'
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents" -s h -l help -d 'Print help'
