@@ -8,7 +8,7 @@ use crate::{
         rundir,
     },
     exit::Exit,
-    settings::{Settings, keys},
+    settings::{Settings, SystemFiles, keys},
 };
 use std::{path::PathBuf, time::Duration};
 
@@ -31,14 +31,9 @@ impl Target {
     pub fn client(&self, context: &Context) -> Client {
         let mut context = context.clone();
         context.local_dir = self.dir.clone().or(context.local_dir);
-        let settings = Settings::load(&context.env).ok();
-        let explicit = self
-            .socket
-            .clone()
-            .or_else(|| settings.as_ref().and_then(|settings| settings.get_opt(&keys::SOCKET)))
-            .or_else(|| context.env.get(keys::SOCKET.spec.env).map(PathBuf::from))
-            .filter(|_| self.dir.is_none());
-        let mode = settings.map_or(crate::layout::Mode::Container, |settings| context.layout(&settings).mode);
+        let settings = Settings::load_tolerant(&context.env, &SystemFiles::at(context.root.join("/")));
+        let explicit = self.socket.clone().or_else(|| settings.get_opt(&keys::SOCKET)).filter(|_| self.dir.is_none());
+        let mode = context.layout(&settings).mode;
         let xdg = context.env.get("XDG_RUNTIME_DIR");
         Client::find(|uid| rundir::candidates(explicit.as_deref(), &mode, xdg, uid))
     }

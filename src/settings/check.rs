@@ -10,10 +10,10 @@ use super::{
 };
 use std::{net::SocketAddr, path::Path, str::FromStr, time::Duration};
 
-/// Checks the settings against each other.
-pub(super) fn check(settings: &Settings, ledger: &mut Ledger) {
+/// Checks the settings against each other; a child does not see every secret.
+pub(super) fn check(settings: &Settings, is_child: bool, ledger: &mut Ledger) {
     ports(settings, ledger);
-    credentials(settings, ledger);
+    credentials(settings, is_child, ledger);
     times(settings, ledger);
     budgets(settings, ledger);
     engines(settings, ledger);
@@ -69,7 +69,7 @@ fn ports(settings: &Settings, ledger: &mut Ledger) {
     }
 }
 
-fn credentials(settings: &Settings, ledger: &mut Ledger) {
+fn credentials(settings: &Settings, is_child: bool, ledger: &mut Ledger) {
     let (user, password) = (keys::AUTH_USERNAME.spec, keys::AUTH_PASSWORD.spec);
     if settings.get_opt(&keys::AUTH_USERNAME).is_some_and(|name| name.contains(':')) {
         ledger.mistake(place(settings, user), "a user name with a colon cannot be sent by Basic Auth (RFC 7617)");
@@ -84,7 +84,7 @@ fn credentials(settings: &Settings, ledger: &mut Ledger) {
     // An entry that was wrong has been reported and is unset; its origin still says that somebody tried.
     let missing = |spec: &Spec| settings.lookup(spec).is_some_and(|(v, o)| *v == Value::Unset && *o == Origin::Default);
     for (spec, hint) in [(user, String::new()), (password, format!(" (or {}_FILE)", password.env))] {
-        if missing(spec) && !ledger.mistakes.iter().any(|mistake| mistake.place.contains(spec.env)) {
+        if missing(spec) && !is_child && !ledger.mistakes.iter().any(|mistake| mistake.place.contains(spec.env)) {
             let message = format!("UI basic auth is enabled but {} is not set; set it{hint}", spec.env);
             ledger.mistake(place(settings, keys::AUTH_ENABLED.spec), message);
         }

@@ -17,6 +17,9 @@ pub enum FileProblem {
     /// There is no such file.
     #[error("there is no such file")]
     Missing,
+    /// The file, or a folder on the way to it, is not for this user.
+    #[error("permission denied: it must be readable for the user that skill-init runs as")]
+    Denied,
     /// A folder, pipe, socket or device.
     #[error("it is not a regular file")]
     NotRegular,
@@ -62,6 +65,7 @@ impl Files for SystemFiles {
     fn read(&self, path: &Path, limit: u64) -> Result<Vec<u8>, FileProblem> {
         let io = |error: std::io::Error| match error.kind() {
             std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => FileProblem::Missing,
+            std::io::ErrorKind::PermissionDenied => FileProblem::Denied,
             _ => FileProblem::Io { reason: error.to_string() },
         };
         let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(self.path(path)).map_err(io)?;

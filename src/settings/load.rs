@@ -58,6 +58,24 @@ impl Settings {
     /// Loads and validates environment, configuration file and secret files; the error carries every
     /// mistake found.
     pub fn load_from(env: &Environment, files: &dyn Files) -> Result<Self, Mistakes> {
+        let (mut settings, ledger) = Self::collect(env, files);
+        if !ledger.mistakes.is_empty() {
+            return Err(Mistakes(ledger.mistakes));
+        }
+        settings.warnings = ledger.warnings;
+        Ok(settings)
+    }
+
+    /// What can be used of environment and files, whatever is wrong with the rest; the mistakes are among the
+    /// warnings. For commands that ask a running init: it must answer while somebody edits its file.
+    pub fn load_tolerant(env: &Environment, files: &dyn Files) -> Self {
+        let (mut settings, ledger) = Self::collect(env, files);
+        settings.warnings = ledger.mistakes;
+        settings.warnings.extend(ledger.warnings);
+        settings
+    }
+
+    fn collect(env: &Environment, files: &dyn Files) -> (Self, Ledger) {
         let mut ledger = Ledger::default();
         let config = config_file(env, files, &mut ledger);
         let (flat, service_tables) = match &config {
@@ -73,18 +91,14 @@ impl Settings {
             overrides: BTreeMap::new(),
             warnings: Vec::new(),
         };
-        check::check(&settings, &mut ledger);
+        check::check(&settings, is_child(env), &mut ledger);
         if let Some((path, _)) = &config {
             if let Some(mode) = files.mode(path) {
                 check::file_mode(path, mode, &flat, &mut ledger);
             }
             tables::services(path, &service_tables, &mut settings, &mut ledger);
         }
-        if !ledger.mistakes.is_empty() {
-            return Err(Mistakes(ledger.mistakes));
-        }
-        settings.warnings = ledger.warnings;
-        Ok(settings)
+        (settings, ledger)
     }
 
     /// The value of a key that may be unset.
@@ -133,6 +147,14 @@ impl Settings {
     }
 }
 
+/// Does this process run under a skill-init, as one of its services or below one?
+///
+/// Such a process gets the settings in its environment, and of the secrets only those that it needs; the
+/// files that hold them may be closed to its user. For it neither is a mistake.
+pub(super) fn is_child(env: &Environment) -> bool {
+    env.get("SKILL_INIT_SERVICE").is_some()
+}
+
 /// The parsed configuration file. A missing default file is fine; a missing named one is a mistake.
 fn config_file(env: &Environment, files: &dyn Files, ledger: &mut Ledger) -> Option<(PathBuf, Node)> {
     let spec = keys::CONFIG.spec;
@@ -144,6 +166,7 @@ fn config_file(env: &Environment, files: &dyn Files, ledger: &mut Ledger) -> Opt
     let place = path.display().to_string();
     match files.read(path, file::MAX_CONFIG) {
         Err(FileProblem::Missing) if named.is_none() => None,
+        Err(FileProblem::Denied) if is_child(env) => None,
         Err(problem) => {
             let origin = if named.is_some() { format!("env {}", spec.env) } else { place.clone() };
             ledger.mistake(origin, format!("cannot read the configuration file {place}: {problem}"));

@@ -2,9 +2,9 @@
 
 use super::{
     file::{Data, Node},
-    files::Files,
+    files::{FileProblem, Files},
     keys,
-    load::Environment,
+    load::{Environment, is_child},
     mistake::Ledger,
     parse::parse,
     registry::{Kind, Spec},
@@ -143,8 +143,9 @@ fn one(spec: &'static Spec, env: &Environment, files: &dyn Files, flat: &Flat, l
         (Some(text), None) => (text.to_owned(), Origin::Env(spec.env.to_owned()), format!("env {}", spec.env)),
         (None, Some(path)) => {
             let place = format!("env {name_file}");
-            match secret(path, files) {
-                Ok(text) => (text, Origin::Env(name_file), place),
+            match secret(path, files, is_child(env)) {
+                Ok(Some(text)) => (text, Origin::Env(name_file), place),
+                Ok(None) => return (Value::Unset, Origin::Env(name_file)),
                 Err(message) => {
                     ledger.mistake(place, message);
                     return (Value::Unset, Origin::Default);
@@ -154,8 +155,14 @@ fn one(spec: &'static Spec, env: &Environment, files: &dyn Files, flat: &Flat, l
         (None, None) => match flat.entries.get(spec.env).map(Vec::as_slice) {
             Some([entry]) => {
                 let (place, origin) = (at(&flat.path, entry.line), Origin::File { line: entry.line });
-                match if entry.in_file { secret(&entry.text, files) } else { Ok(entry.text.clone()) } {
-                    Ok(text) => (text, origin, place),
+                let text = if entry.in_file {
+                    secret(&entry.text, files, is_child(env))
+                } else {
+                    Ok(Some(entry.text.clone()))
+                };
+                match text {
+                    Ok(Some(text)) => (text, origin, place),
+                    Ok(None) => return (Value::Unset, origin),
                     Err(message) => {
                         ledger.mistake(place, message);
                         return (Value::Unset, Origin::Default);
@@ -184,15 +191,20 @@ fn one(spec: &'static Spec, env: &Environment, files: &dyn Files, flat: &Flat, l
 }
 
 /// A secret from its file; one line end at the end is the editor's, not the secret's.
-fn secret(path: &str, files: &dyn Files) -> Result<String, String> {
+/// `None`: it is not for this child.
+fn secret(path: &str, files: &dyn Files, is_child: bool) -> Result<Option<String>, String> {
     let path = path.trim();
     if !path.starts_with('/') {
         return Err(format!("{path:?} is a relative path; write the whole path, beginning with /"));
     }
-    let bytes = files.read(Path::new(path), MAX_SECRET).map_err(|problem| format!("cannot read {path}: {problem}"))?;
+    let bytes = match files.read(Path::new(path), MAX_SECRET) {
+        Ok(bytes) => bytes,
+        Err(FileProblem::Denied) if is_child => return Ok(None),
+        Err(problem) => return Err(format!("cannot read {path}: {problem}")),
+    };
     let text = String::from_utf8(bytes).map_err(|_| format!("{path} is not UTF-8 text"))?;
     let text = text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
-    if text.is_empty() { Err(format!("{path} is empty")) } else { Ok(text.to_owned()) }
+    if text.is_empty() { Err(format!("{path} is empty")) } else { Ok(Some(text.to_owned())) }
 }
 
 /// `/etc/skill-init/init.toml:12`.

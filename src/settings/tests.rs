@@ -131,6 +131,38 @@ fn a_password_without_auth_is_a_warning() {
     assert!(settings.warnings[0].message.contains("nothing is protected"));
 }
 
+/// A file system where nothing is for this user.
+struct Closed;
+
+impl Files for Closed {
+    fn read(&self, _path: &std::path::Path, _limit: u64) -> Result<Vec<u8>, FileProblem> {
+        Err(FileProblem::Denied)
+    }
+    fn mode(&self, _path: &std::path::Path) -> Option<u32> {
+        None
+    }
+}
+
+#[test]
+fn a_child_may_miss_the_secrets_that_are_not_its_own() {
+    let auth = [("UI_BASIC_AUTH_ENABLED", "true"), ("UI_BASIC_AUTH_USERNAME", "a"), ("SKILL_INIT_SERVICE", "agents")];
+    assert!(load(&auth, "").is_ok());
+    assert!(load(&auth[..2], "").is_err());
+    let file = [("UI_BASIC_AUTH_PASSWORD_FILE", "/run/s"), ("SKILL_INIT_SERVICE", "agents")];
+    let settings = Settings::load_from(&env(&file), &Closed).unwrap();
+    assert_eq!(settings.get_opt(&keys::AUTH_PASSWORD), None);
+    let mistakes = Settings::load_from(&env(&file[..1]), &Closed).unwrap_err();
+    assert_eq!(mistakes.0.len(), 2, "the configuration file and the secret are closed: {mistakes:?}");
+}
+
+#[test]
+fn a_tolerant_load_keeps_what_is_right() {
+    let files = files(&[(FILE, "[paths]\nsocket = \"/run/x.sock\"\n[ui]\nx = 1\n")]);
+    let settings = Settings::load_tolerant(&env(&[("PORT", "x")]), &files);
+    assert_eq!(settings.get_opt(&keys::SOCKET), Some(PathBuf::from("/run/x.sock")));
+    assert_eq!(settings.warnings.len(), 2);
+}
+
 #[test]
 fn a_secret_file_loses_one_line_end_and_nothing_else() {
     let name = "UI_BASIC_AUTH_PASSWORD_FILE";
@@ -357,7 +389,7 @@ fn every_variable_of_our_name_space_in_the_source_is_registered() {
                         .chars()
                         .take_while(|c| c.is_ascii_uppercase() || *c == '_' || c.is_ascii_digit())
                         .collect();
-                    if part.get(tail.len()..).is_some_and(|rest| rest.starts_with('"')) {
+                    if !tail.is_empty() && part.get(tail.len()..).is_some_and(|rest| rest.starts_with('"')) {
                         found.push((path.clone(), format!("SKILL_INIT_{tail}")));
                     }
                 }
