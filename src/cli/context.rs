@@ -36,6 +36,14 @@ impl Context {
         })
     }
 
+    /// Settings and layout without a word on stderr; every mistake in one line.
+    pub fn load_quietly(&self) -> Result<(Settings, Layout), String> {
+        let settings = Settings::load_from(&self.env, &SystemFiles::at(self.root.join("/")))
+            .map_err(|mistakes| mistakes.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+        let layout = self.layout(&settings);
+        Ok((settings, layout))
+    }
+
     /// The layout that goes with the settings.
     pub fn layout(&self, settings: &Settings) -> Layout {
         Layout::new(settings, self.mode(settings))

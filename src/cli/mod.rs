@@ -8,6 +8,7 @@ pub mod ask;
 pub mod commands;
 mod context;
 pub mod output;
+mod start;
 
 pub use context::Context;
 

@@ -5,4 +5,7 @@
 pub mod concurrency;
 pub mod environment;
 pub mod landlock;
+mod make;
 pub mod services;
+
+pub use make::{Plan, make, user};

@@ -45,6 +45,13 @@ pub fn pending() -> Vec<i32> {
     seen
 }
 
+/// A stop signal that came since [`register`], left in place for [`pending`]: the start looks between its steps.
+pub fn stop_requested() -> Option<i32> {
+    let flags = FLAGS.get()?;
+    let stops = [SIGTERM, SIGINT, SIGQUIT, SIGRTMIN_3];
+    flags.iter().find(|(signal, flag)| stops.contains(signal) && flag.load(Ordering::SeqCst)).map(|(signal, _)| *signal)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

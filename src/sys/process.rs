@@ -70,3 +70,14 @@ pub fn signal_if(pid: i32, signal: i32, same: impl FnOnce() -> bool) -> bool {
         unsafe { libc::syscall(libc::SYS_pidfd_send_signal, raw, signal, std::ptr::null::<libc::siginfo_t>(), 0) };
     sent == 0 || (io::Error::last_os_error().raw_os_error() != Some(libc::ESRCH) && kill(pid, signal).is_ok())
 }
+
+/// execve(2) with this environment; returns only the error.
+pub fn exec_with(program: &std::ffi::CStr, argv: &[std::ffi::CString], envp: &[std::ffi::CString]) -> io::Error {
+    let list = |strings: &[std::ffi::CString]| -> Vec<*const libc::c_char> {
+        strings.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect()
+    };
+    let (argv, envp) = (list(argv), list(envp));
+    // SAFETY: two null-terminated arrays of strings that outlive the call; execve(2).
+    unsafe { libc::execve(program.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
+    io::Error::last_os_error()
+}
