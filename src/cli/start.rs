@@ -198,11 +198,11 @@ fn replan(context: &Context, socket: Option<PathBuf>) -> Replan {
 
 fn make_plan(context: &Context, settings: &Settings, layout: &Layout, facts: &Facts) -> Plan {
     let codex = plan::landlock::CodexSandbox::Unknown;
-    plan::make(&context.env.0, settings, layout, facts, codex, &found(context, settings, layout))
+    plan::make(&context.env.0, settings, layout, facts, codex, &found(context, layout))
 }
 
 /// What decides about services: looked up, never guessed.
-fn found(context: &Context, settings: &Settings, layout: &Layout) -> Found {
+fn found(context: &Context, layout: &Layout) -> Found {
     let path = context.env.get("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin");
     let in_path = |name: &str| path.split(':').map(|dir| Path::new(dir).join(name)).find(|file| executable(file));
     let own_program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe"));
