@@ -3,15 +3,7 @@
 //! Stop: admission ends, event streams say good-bye and end, running engines are ended inside the grace, queued runs
 //! stay queued for the next worker, then the listener closes. What is still open at the deadline is cut.
 
-use crate::{
-    auth,
-    error::ApiError,
-    http, management,
-    notify::Notify,
-    openapi, packages,
-    state::{App, Shared},
-    ui,
-};
+use crate::{auth, error::ApiError, http, management, notify::Notify, openapi, packages, state::Shared, ui};
 use axum::{Router, response::IntoResponse, serve::ListenerExt};
 use std::{io, time::Duration};
 use tokio::net::TcpListener;
@@ -64,9 +56,4 @@ pub async fn run(app: Shared, listener: TcpListener, notify: Notify) -> io::Resu
         }
         () = deadline => Ok(()),
     }
-}
-
-impl App {
-    /// Ends what runs, within the grace; safe to call twice.
-    pub async fn drain(&self) {}
 }

@@ -1,7 +1,16 @@
 //! Everything that a handler can reach, made once at the start.
 
-use crate::{config::Config, engines::Engines, skills::Registry};
-use std::sync::Arc;
+use crate::{
+    admission::Admission,
+    config::Config,
+    engines::{Engines, process::Reason},
+    error::{ApiError, ApiResult},
+    events::Hub,
+    runs::Live,
+    skills::Registry,
+    store::{Kind, Request, Run, Store, StoreError},
+};
+use std::{io, sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 /// What handlers share: `axum::extract::State<Shared>`.
@@ -16,20 +25,87 @@ pub struct App {
     pub skills: Arc<Registry>,
     /// The agent CLIs.
     pub engines: Engines,
+    /// The database.
+    pub store: Store,
+    /// Who may run.
+    pub admission: Admission,
+    /// Bells of the runs that have not ended.
+    pub events: Hub,
+    /// Runs that this worker holds.
+    pub live: Arc<Live>,
     /// The stop, once asked for.
     pub stop: Stop,
 }
 
+/// Why the worker cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder.
+    #[error("{path}: {source}", path = .path.display())]
+    Folder {
+        /// Which.
+        path: std::path::PathBuf,
+        /// errno.
+        source: io::Error,
+    },
+    /// The database.
+    #[error("{path}: {source}", path = .path.display())]
+    Store {
+        /// Its file.
+        path: std::path::PathBuf,
+        /// SQLite's words.
+        source: StoreError,
+    },
+}
+
 impl App {
-    /// Opens what the worker needs.
-    pub async fn start(config: Config) -> std::io::Result<Shared> {
+    /// Opens what the worker needs, settles what the one before left, starts the schedule.
+    pub async fn start(config: Config) -> Result<Shared, StartError> {
+        for path in [config.runs_dir(), config.requests_dir()] {
+            std::fs::create_dir_all(&path).map_err(|source| StartError::Folder { path, source })?;
+        }
+        let path = config.database();
+        let failed = |source| StartError::Store { path: path.clone(), source };
+        let store = Store::open(&path).map_err(failed)?;
         let engines = Engines::new(&config);
-        Ok(Arc::new(Self {
-            skills: Arc::new(Registry::new(config.layout.skills.clone(), engines.names())),
+        let app = Arc::new(Self {
+            skills: Arc::new(Registry::new(config.layout.skills.clone(), engines.names().to_vec())),
             engines,
+            store,
+            admission: Admission::new(config.limits),
+            events: Hub::default(),
+            live: Arc::default(),
             stop: Stop::default(),
             config,
-        }))
+        });
+        app.take_limits().await;
+        app.recover().await.map_err(|source| StartError::Store { path: path.clone(), source })?;
+        app.schedule();
+        Ok(app)
+    }
+
+    /// A request of this kind (any kind with `None`) and its run; 404 where there is none.
+    pub async fn request_and_run(&self, kind: Option<Kind>, id: &str) -> ApiResult<(Request, Option<Run>)> {
+        self.store
+            .request_and_run(id)
+            .await?
+            .filter(|(request, _)| kind.is_none_or(|kind| request.kind == kind))
+            .ok_or_else(|| ApiError::not_found(format!("Request '{id}' not found")))
+    }
+
+    /// SIGHUP: looks again at everything that may have changed on disk.
+    pub async fn reload(&self) {
+        self.skills.invalidate();
+        self.take_limits().await;
+    }
+
+    /// Ends what runs, within the grace; queued runs stay queued. Safe to call twice.
+    pub async fn drain(&self) {
+        self.live.ask_all(Reason::Stopping);
+        let within = self.config.stop_grace.saturating_sub(Duration::from_secs(1)).max(Duration::from_millis(500));
+        if !self.live.empty(within).await {
+            tracing::warn!("runs are still ending; the next start settles them");
+        }
     }
 }
 
@@ -57,12 +133,5 @@ impl Stop {
         let mut receiver = self.0.subscribe();
         // The sender lives as long as `self`.
         let _ = receiver.wait_for(|stop| *stop).await;
-    }
-}
-
-impl App {
-    /// SIGHUP: looks again at everything that may have changed on disk.
-    pub async fn reload(&self) {
-        self.skills.invalidate();
     }
 }

@@ -123,6 +123,7 @@ registry! {
         TEMP_RETENTION_HOURS: i64 = "TEMP_SKILL_ORPHAN_RETENTION_HOURS", "worker.temp_retention", Kind::Int { min: 1, max: 87_600 }, Some("24"), "h", "how long a temporary skill run that never started is kept";
         UPLOAD_MAX: i64 = "SKILL_API_UPLOAD_MAX_BYTES", "worker.upload_max", Kind::Int { min: 1024, max: 1_099_511_627_776 }, Some("104857600"), "bytes", "largest uploaded archive, compressed; unpacked it may be eight times as large";
         RUN_RETENTION: Duration = "SKILL_API_RUN_RETENTION", "worker.run_retention", Kind::Duration, Some("168h"), "", "how long a finished run is kept";
+        ENGINE_ENV: Vec<String> = "SKILL_API_ENGINE_ENV", "worker.engine_env", Kind::List, Some(""), "", "more environment variables, by name, that reach the agent CLIs: a provider's API key for example";
         CLEANUP_INTERVAL: Duration = "SKILL_API_CLEANUP_INTERVAL", "worker.cleanup_interval", Kind::Duration, Some("1h"), "", "between two cleanups of old runs; the first one comes a minute after the start";
         LOG_LEVEL: String = "LOG_LEVEL", "worker.log_level", Kind::OneOf(&["critical", "error", "warning", "warn", "info", "debug", "trace", "notset"]), None, "", "the worker's log level (INFO)";
         LOG_FILE: PathBuf = "LOG_FILE", "worker.log_file", Kind::Path, None, "", "the worker's log file (DATA/logs/skill_runner.log)";

@@ -1,32 +1,120 @@
-//! The agent CLIs: one adapter per engine, what is installed, what confines it.
+//! The agent CLIs: from init's table of engines to a command line, and what init found out about them.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `command` | catalogue + verdict + model + prompt -> argv |
+//! | `configs` | the engine's configuration for one run, in the run's folder |
+//! | `environment` | what may reach an engine |
+//! | `process` | the child: group, deadline, TERM, KILL, sweep |
+//! | `output` | what it says |
+//! | `sandbox`, `status` | init's files, read when they change |
+//! | `trust` | the run's entry in the engine's trust store |
+//! | `models`, `upgrades` | `/v1/engines/...` |
 
+pub mod command;
+mod configs;
+mod environment;
+pub mod models;
+pub mod output;
+pub mod process;
+mod sandbox;
 mod status;
+pub mod trust;
+pub mod upgrades;
 
+pub(crate) use configs::write as write_configs;
+pub use sandbox::{SandboxFile, Verdict};
 pub use status::{Status, dotted_version};
 
-use crate::config::Config;
-use std::{path::PathBuf, sync::Arc};
+use crate::{config::Config, store::Run};
+use skill_init::{
+    agents::catalogue::{Catalogue, Engine},
+    layout::Layout,
+    settings::{Environment, keys},
+};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// What the worker knows of the engines.
 #[derive(Debug)]
 pub struct Engines {
-    agent_status: PathBuf,
+    catalogue: Catalogue,
+    names: Vec<String>,
+    layout: Layout,
+    env: Environment,
+    extra_env: Vec<String>,
+    policy: crate::config::SandboxPolicy,
     status: status::Cached<Status>,
+    sandbox: status::Cached<SandboxFile>,
 }
 
 impl Engines {
-    /// From the settings.
+    /// From the settings; a catalogue file that cannot be used is told, and the built-in table counts.
     pub fn new(config: &Config) -> Self {
-        Self { agent_status: config.layout.agent_status(), status: status::Cached::default() }
+        let file = config.settings.get_opt(&keys::CATALOGUE);
+        let catalogue = Catalogue::load(file.as_deref()).unwrap_or_else(|error| {
+            tracing::error!(%error, "the built-in table of engines is used");
+            Catalogue::built_in()
+        });
+        // The four of the documented surface, and whatever else the operator's own table names.
+        let names = catalogue.engines.iter().filter(|e| !e.optional).map(|e| e.name.clone()).collect();
+        Self {
+            catalogue,
+            names,
+            layout: config.layout.clone(),
+            env: config.env.clone(),
+            extra_env: config.settings.get(&keys::ENGINE_ENV),
+            policy: config.sandbox,
+            status: status::Cached::default(),
+            sandbox: status::Cached::default(),
+        }
     }
 
     /// The engines' names, in the documented order.
-    pub fn names(&self) -> Vec<&'static str> {
-        vec!["codex", "gemini", "iflow", "opencode"]
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// An engine of the table.
+    pub fn get(&self, name: &str) -> Option<&Engine> {
+        self.names.iter().any(|known| known == name).then(|| self.catalogue.get(name)).flatten()
     }
 
     /// What init found installed, from its status file; never asks a CLI.
     pub async fn status(&self) -> Arc<Status> {
-        self.status.read(&self.agent_status).await
+        self.status.read(&self.layout.agent_status()).await
+    }
+
+    /// Is a run of this engine confined, and by which flags?
+    pub async fn verdict(&self, name: &str) -> Verdict {
+        let file = self.sandbox.read(&self.layout.sandbox_status()).await;
+        let version = self.status().await.0.get(name).map(|one| one.version.clone()).unwrap_or_default();
+        sandbox::verdict(&file, self.get(name), &version, self.policy, self.env.get("LANDLOCK_ENABLED"))
+    }
+
+    /// The CLI: the managed one, else the first on PATH.
+    pub fn program(&self, engine: &Engine) -> Option<PathBuf> {
+        skill_init::agents::environment::path(&self.env, &self.layout)
+            .split(':')
+            .map(|dir| Path::new(dir).join(&engine.binary))
+            .find(|path| nix::unistd::access(path, nix::unistd::AccessFlags::X_OK).is_ok() && path.is_file())
+    }
+
+    /// The environment of a run's engine.
+    pub fn environment(&self, run: &Run, folder: &Path) -> BTreeMap<String, String> {
+        environment::of_run(&self.env, &self.layout, &run.engine, &self.extra_env, &run.run_id, folder)
+    }
+
+    /// Where everything lies.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The process's own environment.
+    pub fn env(&self) -> &Environment {
+        &self.env
     }
 }

@@ -104,7 +104,7 @@ pub(super) fn plain_name(name: &str) -> bool {
 
 impl Skill {
     /// Reads a folder; the second value holds warnings.
-    pub fn read(folder: &Path, known_engines: &[&str]) -> Result<(Self, Vec<String>), Problem> {
+    pub fn read(folder: &Path, known_engines: &[String]) -> Result<(Self, Vec<String>), Problem> {
         let text_of = |path: PathBuf| fs::read_to_string(&path).map_err(|source| Problem::Read { path, source });
         let front = front_matter::parse(&text_of(folder.join("SKILL.md"))?);
         let runner_path = folder.join("assets/runner.json");
@@ -117,7 +117,7 @@ impl Skill {
         folder: &Path,
         runner: &Map<String, Value>,
         front: front_matter::FrontMatter,
-        known: &[&str],
+        known: &[String],
     ) -> Result<(Self, Vec<String>), Problem> {
         let mut warnings = Vec::new();
         let folder_name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -133,10 +133,9 @@ impl Skill {
         let unsupported_engines = words(runner, "unsupported_engines")?;
         let effective_engines: Vec<String> = known
             .iter()
-            .copied()
-            .filter(|e| engines.is_empty() || engines.iter().any(|x| x == e))
-            .filter(|e| !unsupported_engines.iter().any(|x| x == e))
-            .map(str::to_owned)
+            .filter(|e| engines.is_empty() || engines.contains(e))
+            .filter(|e| !unsupported_engines.contains(e))
+            .cloned()
             .collect();
         if effective_engines.is_empty() {
             return Err(Problem::Field { field: "engines", reason: "leaves no known engine".to_owned() });

@@ -40,7 +40,7 @@ type Stamp = (PathBuf, Option<(u64, u64, u64, i64, i64)>);
 #[derive(Debug)]
 pub struct Registry {
     root: PathBuf,
-    engines: Vec<&'static str>,
+    engines: Vec<String>,
     current: RwLock<Arc<Snapshot>>,
     born: Instant,
     /// Milliseconds since `born` of the last check, plus one; 0: never.
@@ -50,7 +50,7 @@ pub struct Registry {
 
 impl Registry {
     /// Over a folder, which may be missing.
-    pub fn new(root: PathBuf, engines: Vec<&'static str>) -> Self {
+    pub fn new(root: PathBuf, engines: Vec<String>) -> Self {
         Self {
             root,
             engines,
@@ -187,7 +187,7 @@ mod tests {
     }
 
     fn registry(root: &Path) -> Registry {
-        let registry = Registry::new(root.to_owned(), vec!["codex", "gemini"]);
+        let registry = Registry::new(root.to_owned(), vec!["codex".to_owned(), "gemini".to_owned()]);
         registry.refresh();
         registry
     }

@@ -1,0 +1,196 @@
+//! One engine process: its own group, live output, deadline, TERM, grace, KILL, and nothing left behind.
+//!
+//! Every process of a run carries `SKILL_RUNNER_RUN_ID` in its environment. What left the group (setsid, double fork)
+//! is found by it and ended too, also by the next worker after a crash.
+
+use crate::runs::{Input, Stream};
+use bytes::{Bytes, BytesMut};
+use nix::{
+    errno::Errno,
+    sys::signal::{Signal, kill, killpg},
+    unistd::Pid,
+};
+use std::{
+    collections::BTreeMap, fs, io, os::unix::process::ExitStatusExt, path::PathBuf, process::Stdio, time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt},
+    process::Command,
+    sync::{mpsc, watch},
+    time::{Instant, timeout, timeout_at},
+};
+
+/// The variable that marks every process of a run.
+pub const RUN_ID: &str = "SKILL_RUNNER_RUN_ID";
+
+/// What to run.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// Absolute path.
+    pub program: PathBuf,
+    /// Arguments.
+    pub args: Vec<String>,
+    /// The whole environment, with [`RUN_ID`].
+    pub env: BTreeMap<String, String>,
+    /// Working directory.
+    pub cwd: PathBuf,
+    /// Deadline.
+    pub deadline: Duration,
+    /// From TERM to KILL.
+    pub grace: Duration,
+}
+
+/// Why a run is to end before its engine does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// A client canceled it.
+    Canceled,
+    /// The worker stops.
+    Stopping,
+}
+
+/// How the engine ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself, with this status.
+    Exited(i32),
+    /// By a signal that was not ours.
+    Signaled(i32),
+    /// At the deadline.
+    TimedOut,
+    /// Because it was asked to.
+    Asked(Reason),
+}
+
+/// Runs it to its end; output goes to `chunk` as it comes. The error is the spawn's.
+pub(crate) async fn run(
+    launch: &Launch,
+    output: mpsc::Sender<Input>,
+    mut asked: watch::Receiver<Option<Reason>>,
+) -> io::Result<Ended> {
+    let mut child = Command::new(&launch.program)
+        .args(&launch.args)
+        .env_clear()
+        .envs(&launch.env)
+        .current_dir(&launch.cwd)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true)
+        .spawn()?;
+    let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
+    let mut readers = tokio::task::JoinSet::new();
+    if let Some(out) = child.stdout.take() {
+        readers.spawn(forward(out, Stream::Stdout, output.clone()));
+    }
+    if let Some(err) = child.stderr.take() {
+        readers.spawn(forward(err, Stream::Stderr, output));
+    }
+    let deadline = Instant::now() + launch.deadline;
+    let early = tokio::select! {
+        status = child.wait() => Ok(status?),
+        reason = wanted(&mut asked) => Err(Ended::Asked(reason)),
+        () = tokio::time::sleep_until(deadline) => Err(Ended::TimedOut),
+    };
+    let run_id = launch.env.get(RUN_ID).cloned().unwrap_or_default();
+    let ended = match early {
+        Ok(status) => match status.signal() {
+            Some(signal) => Ended::Signaled(signal),
+            None => Ended::Exited(status.code().unwrap_or(-1)),
+        },
+        Err(ended) => {
+            signal_all(group, &run_id, Signal::SIGTERM).await;
+            if timeout(launch.grace, child.wait()).await.is_err() {
+                signal_all(group, &run_id, Signal::SIGKILL).await;
+                child.wait().await?;
+            }
+            ended
+        }
+    };
+    // What it left behind would hold the pipes open, and outlive the run.
+    sweep(group, &run_id).await;
+    let drained = Instant::now() + Duration::from_secs(5);
+    while let Ok(Some(_)) = timeout_at(drained, readers.join_next()).await {}
+    Ok(ended)
+}
+
+async fn wanted(asked: &mut watch::Receiver<Option<Reason>>) -> Reason {
+    loop {
+        if let Some(reason) = *asked.borrow_and_update() {
+            return reason;
+        }
+        if asked.changed().await.is_err() {
+            // Nobody is left to ask.
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+async fn forward(mut from: impl AsyncRead + Unpin, stream: Stream, to: mpsc::Sender<Input>) {
+    let mut buffer = BytesMut::with_capacity(16 * 1024);
+    loop {
+        match from.read_buf(&mut buffer).await {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {
+                let chunk: Bytes = buffer.split().freeze();
+                if to.send(Input::Chunk(stream, chunk)).await.is_err() {
+                    return;
+                }
+                buffer.reserve(16 * 1024);
+            }
+        }
+    }
+}
+
+/// Ends every process of a run that is still there: TERM, up to a second, KILL.
+pub async fn sweep(group: Option<Pid>, run_id: &str) {
+    for round in 0..20 {
+        let id = run_id.to_owned();
+        let left = tokio::task::spawn_blocking(move || marked(&id)).await.unwrap_or_default();
+        if left.is_empty() {
+            // The group may hold processes whose environment cannot be read.
+            if let Some(group) = group {
+                let _ = killpg(group, Signal::SIGKILL);
+            }
+            return;
+        }
+        let signal = if round < 10 { Signal::SIGTERM } else { Signal::SIGKILL };
+        for pid in left {
+            let _ = kill(pid, signal);
+        }
+        tokio::time::sleep(Duration::from_millis(if round == 0 { 10 } else { 100 })).await;
+    }
+    tracing::warn!(run = run_id, "processes of an ended run cannot be ended");
+}
+
+async fn signal_all(group: Option<Pid>, run_id: &str, signal: Signal) {
+    if let Some(group) = group
+        && let Err(error) = killpg(group, signal)
+        && error != Errno::ESRCH
+    {
+        tracing::warn!(run = run_id, %error, "the engine's group cannot be signalled");
+    }
+    let id = run_id.to_owned();
+    for pid in tokio::task::spawn_blocking(move || marked(&id)).await.unwrap_or_default() {
+        let _ = kill(pid, signal);
+    }
+}
+
+/// Processes whose environment carries this run's id; zombies have none. Blocking.
+pub fn marked(run_id: &str) -> Vec<Pid> {
+    if run_id.is_empty() {
+        return Vec::new();
+    }
+    let mark = format!("{RUN_ID}={run_id}");
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
+        .filter(|pid| {
+            fs::read(format!("/proc/{pid}/environ"))
+                .is_ok_and(|environ| environ.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes()))
+        })
+        .map(Pid::from_raw)
+        .collect()
+}

@@ -1,0 +1,175 @@
+//! Reading the log through its index.
+//!
+//! The index holds 16 bytes per event: offset of its line in the log (u64, little-endian) and its time (i64, ms). An
+//! event exists once its index entry is whole; bytes of the log beyond that belong to an append that did not finish.
+//! Attempt N+1 continues the numbering of attempt N.
+
+use crate::time::Millis;
+use bytes::Bytes;
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+/// Bytes of one index entry.
+pub(super) const ENTRY: u64 = 16;
+
+/// Most bytes of log in one page; a longer answer is continued by the caller.
+const PAGE_BYTES: u64 = 4 << 20;
+
+/// A run of events.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// Sequence number of the first; 0 where there is none.
+    pub first: u64,
+    /// Lines of JSON, each ended by a newline.
+    pub lines: Bytes,
+    /// How many.
+    pub count: u64,
+    /// Last sequence number in the log now.
+    pub last_in_log: u64,
+}
+
+pub(super) fn log_path(audit: &Path, attempt: u32) -> PathBuf {
+    audit.join(format!("fcmp_events.{attempt}.jsonl"))
+}
+
+pub(super) fn index_path(audit: &Path, attempt: u32) -> PathBuf {
+    audit.join(format!("fcmp_events.{attempt}.idx"))
+}
+
+/// One attempt's index, open.
+struct Attempt {
+    number: u32,
+    index: File,
+    count: u64,
+    /// Events of the attempts before.
+    base: u64,
+}
+
+fn attempts(audit: &Path) -> Vec<Attempt> {
+    let (mut out, mut base) = (Vec::new(), 0);
+    for number in 1.. {
+        let Ok(index) = File::open(index_path(audit, number)) else { break };
+        let count = index.metadata().map_or(0, |m| m.len() / ENTRY);
+        out.push(Attempt { number, index, count, base });
+        base += count;
+    }
+    out
+}
+
+/// How many events the attempts before this one left.
+pub(super) fn base_of(audit: &Path, attempt: u32) -> u64 {
+    attempts(audit).iter().filter(|a| a.number < attempt).map(|a| a.count).sum()
+}
+
+impl Attempt {
+    fn entry(&self, at: u64) -> io::Result<(u64, Millis)> {
+        let mut bytes = [0u8; ENTRY as usize];
+        self.index.read_exact_at(&mut bytes, at * ENTRY)?;
+        let (offset, time) = bytes.split_at(8);
+        Ok((
+            u64::from_le_bytes(offset.try_into().unwrap_or_default()),
+            Millis::from_le_bytes(time.try_into().unwrap_or_default()),
+        ))
+    }
+}
+
+/// Events `from..=to` (numbers from 1), at most `limit`, as they lie in the log. Blocking.
+pub fn page(audit: &Path, from: u64, to: u64, limit: u64) -> io::Result<Page> {
+    let attempts = attempts(audit);
+    let last_in_log = attempts.last().map_or(0, |a| a.base + a.count);
+    let from = from.max(1);
+    let to = to.min(last_in_log).min(from.saturating_add(limit).saturating_sub(1));
+    let mut page = Page { last_in_log, ..Page::default() };
+    let mut lines = Vec::new();
+    for attempt in &attempts {
+        let (low, high) = (from.max(attempt.base + 1), to.min(attempt.base + attempt.count));
+        if low > high {
+            continue;
+        }
+        let log = File::open(log_path(audit, attempt.number))?;
+        let start = attempt.entry(low - attempt.base - 1)?.0;
+        let (taken, end) = attempt.end_of(&log, low, high, start, PAGE_BYTES.saturating_sub(lines.len() as u64))?;
+        let at = lines.len();
+        lines.resize(at + usize::try_from(end - start).unwrap_or(0), 0);
+        log.read_exact_at(lines.get_mut(at..).unwrap_or_default(), start)?;
+        if page.first == 0 {
+            page.first = low;
+        }
+        page.count += taken;
+        if low + taken <= high {
+            break;
+        }
+    }
+    page.lines = Bytes::from(lines);
+    Ok(page)
+}
+
+impl Attempt {
+    /// How many of `low..=high` fit into `room` bytes (one at least), and where the last of them ends.
+    fn end_of(&self, log: &File, low: u64, high: u64, start: u64, room: u64) -> io::Result<(u64, u64)> {
+        let end = |seq: u64| -> io::Result<u64> {
+            let next = seq - self.base;
+            if next < self.count {
+                return Ok(self.entry(next)?.0);
+            }
+            // The last line ends at its newline; what follows is an append under way.
+            let at = self.entry(next - 1)?.0;
+            line_end(log, at)
+        };
+        let whole = end(high)?;
+        if whole - start <= room {
+            return Ok((high - low + 1, whole));
+        }
+        let (mut fits, mut too_many) = (low, high);
+        while too_many - fits > 1 {
+            let middle = fits + (too_many - fits) / 2;
+            if end(middle)? - start <= room {
+                fits = middle;
+            } else {
+                too_many = middle;
+            }
+        }
+        Ok((fits - low + 1, end(fits)?))
+    }
+}
+
+/// One past the newline of the line that starts at `at`.
+pub(super) fn line_end(log: &File, at: u64) -> io::Result<u64> {
+    let mut position = at;
+    let mut buffer = [0u8; 8192];
+    loop {
+        let n = log.read_at(&mut buffer, position)?;
+        if n == 0 {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the last event has no end"));
+        }
+        let read = buffer.get(..n).unwrap_or_default();
+        if let Some(newline) = read.iter().position(|byte| *byte == b'\n') {
+            return Ok(position + newline as u64 + 1);
+        }
+        position += n as u64;
+    }
+}
+
+/// The first sequence number at or after a time; one past the last where there is none. Blocking.
+pub fn seq_at(audit: &Path, at: Millis) -> io::Result<u64> {
+    let attempts = attempts(audit);
+    for attempt in &attempts {
+        let (mut low, mut high) = (0, attempt.count);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            if attempt.entry(middle)?.1 < at {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        if low < attempt.count {
+            return Ok(attempt.base + low + 1);
+        }
+    }
+    Ok(attempts.last().map_or(0, |a| a.base + a.count) + 1)
+}

@@ -1,0 +1,85 @@
+//! The one way a run ends: result file, bundles, one conditional row change, last events.
+//!
+//! Files first, then the row: whoever sees a terminal status finds the result whole. Of two that end a run, the one
+//! whose row change counts writes the last events.
+
+use super::{RunFolder, execute::SettledRun, recorder::Recorder};
+use crate::{
+    events::{Draft, kind},
+    state::App,
+    store::{Finish, Run, RunStatus},
+};
+use serde_json::json;
+use std::sync::Arc;
+
+impl App {
+    /// Ends a run; `false` where it had ended already.
+    pub(super) async fn settle(&self, run: &Run, settled: SettledRun, recorder: Option<Recorder>) -> bool {
+        let folder = RunFolder::new(&self.config.runs_dir(), &run.run_id);
+        let timeout = self.session_timeout();
+        let prepared = {
+            let (folder, settled) = (folder.clone(), settled.clone());
+            tokio::task::spawn_blocking(move || {
+                if let Err(error) = crate::files::write_json(&folder.result(), &settled.result(&folder)) {
+                    tracing::error!(folder = %folder.path().display(), %error, "result.json cannot be written");
+                }
+                folder.write_status(settled.status, &settled.warnings_json(), settled.error.as_ref(), timeout);
+                if let Err(error) = folder.build_bundles() {
+                    tracing::error!(folder = %folder.path().display(), %error, "the bundles cannot be built");
+                }
+            })
+        };
+        // A panic in there must not keep the run from ending.
+        let _ = prepared.await;
+        let finish = Finish {
+            status: settled.status,
+            warnings: settled.warnings_json(),
+            error: settled.error.clone(),
+            cache: settled.cache,
+            recovery: settled.recovery,
+        };
+        let ended = match self.store.finish_run(&run.run_id, finish).await {
+            Ok(ended) => ended,
+            Err(error) => {
+                tracing::error!(run = %run.run_id, %error, "the end of a run cannot be stored; the next start settles it");
+                false
+            }
+        };
+        if ended {
+            let from = run.status.as_str().to_owned();
+            let (bell, engine, run_id) = (self.events.open(&run.run_id), run.engine.clone(), run.run_id.clone());
+            let last = tokio::task::spawn_blocking(move || {
+                let attempt = folder.last_attempt();
+                let recorder = match recorder {
+                    Some(recorder) => Ok(recorder),
+                    None => Recorder::open(&folder, &run_id, &engine, attempt, Arc::clone(&bell)),
+                };
+                match recorder {
+                    Ok(mut recorder) => recorder.events(&settled.last_events(&from)),
+                    Err(error) => tracing::error!(run = %run_id, %error, "the last events cannot be written"),
+                }
+            });
+            let _ = last.await;
+            self.events.end(&run.run_id);
+        }
+        ended
+    }
+
+    /// Seconds that an interactive run waits for its user.
+    pub(super) fn session_timeout(&self) -> u64 {
+        u64::try_from(self.config.settings.get(&skill_init::settings::keys::SESSION_TIMEOUT)).unwrap_or(1200)
+    }
+}
+
+impl SettledRun {
+    /// The events that say how it ended.
+    pub(super) fn last_events(&self, from: &str) -> Vec<Draft> {
+        let mut out: Vec<Draft> = Vec::new();
+        out.push(Draft::state(from, self.status.as_str()));
+        out.push(match self.status {
+            RunStatus::Succeeded => Draft::new(kind::COMPLETED, json!({"status": self.status})),
+            _ => Draft::new(kind::FAILED, json!({"status": self.status, "error": self.error})),
+        });
+        out
+    }
+}

@@ -1,0 +1,111 @@
+//! The first thing a worker does: settle what the one before it left.
+//!
+//! | found | becomes |
+//! | --- | --- |
+//! | queued | queued again, in the old order |
+//! | running | its processes ended, trust removed, failed with `ORCHESTRATOR_RESTART_INTERRUPTED` |
+//! | waiting for a user | failed with `SESSION_RESUME_FAILED` (no interactive runs yet) |
+//! | `.new-` folder with a row | gets its name |
+//! | `.new-` folder without a row | removed |
+//! | ended, its last event missing | gets it |
+
+use super::{
+    RunFolder, SettledRun,
+    create::{NEW, settle_name},
+    recorder::Recorder,
+};
+use crate::{
+    engines::process,
+    events,
+    state::App,
+    store::{Run, RunFilter, RunStatus, StoreError},
+};
+use std::{collections::HashSet, fs, sync::Arc};
+
+impl App {
+    /// Settles it; what takes time (ending processes) goes on in the background, before any of it can run again.
+    pub(crate) async fn recover(self: &Arc<Self>) -> Result<(), StoreError> {
+        let unfinished = self.store.unfinished().await?;
+        let known: HashSet<String> = unfinished.iter().map(|run| run.run_id.clone()).collect();
+        let runs = self.config.runs_dir();
+        let settled = tokio::task::spawn_blocking(move || name_folders(&runs, &known)).await;
+        if let Err(error) = settled {
+            tracing::error!(%error, "unfinished run folders could not be settled");
+        }
+        let mut broken = Vec::new();
+        for run in unfinished {
+            // Whoever asks from now on waits for its end.
+            self.events.open(&run.run_id);
+            if run.status == RunStatus::Queued && RunFolder::new(&self.config.runs_dir(), &run.run_id).path().is_dir() {
+                tracing::info!(run = %run.run_id, "queued again");
+                self.enqueue(run, self.admission.readmit());
+            } else {
+                broken.push(run);
+            }
+        }
+        let app = Arc::clone(self);
+        tokio::spawn(async move {
+            for run in broken {
+                process::sweep(None, &run.run_id).await;
+                let settled = match run.status {
+                    RunStatus::WaitingUser => {
+                        SettledRun::failed("SESSION_RESUME_FAILED", "the session cannot be resumed")
+                    }
+                    RunStatus::Queued => SettledRun::failed("RUN_FOLDER_MISSING", "the run's folder is gone"),
+                    _ => SettledRun::interrupted("worker_restarted"),
+                };
+                tracing::warn!(run = %run.run_id, "interrupted by a restart");
+                app.settle(&run, settled, None).await;
+            }
+            app.retry_trust().await;
+            app.complete_logs().await;
+        });
+        Ok(())
+    }
+
+    /// A worker that died between the row and the last event left a log without an end.
+    async fn complete_logs(&self) {
+        let filter = RunFilter { status: None, limit: 64, offset: 0 };
+        let Ok((runs, _)) = self.store.runs(filter).await else { return };
+        for run in runs.into_iter().filter(|run| run.status.is_terminal()) {
+            let folder = RunFolder::new(&self.config.runs_dir(), &run.run_id);
+            let bell = self.events.open(&run.run_id);
+            let completed = tokio::task::spawn_blocking(move || {
+                let end = events::page(&folder.audit(), u64::MAX - 1, u64::MAX, 1)?.last_in_log;
+                let last = events::page(&folder.audit(), end, end, 1)?;
+                let text = String::from_utf8_lossy(&last.lines).into_owned();
+                let ended = text.contains("\"type\":\"conversation.completed\"")
+                    || text.contains("\"type\":\"conversation.failed\"");
+                if end > 0 && !ended {
+                    let mut recorder = Recorder::open(&folder, &run.run_id, &run.engine, folder.last_attempt(), bell)?;
+                    recorder.events(&SettledRun::of_row(&run).last_events("running"));
+                }
+                Ok::<_, std::io::Error>(run)
+            })
+            .await;
+            if let Ok(Ok(run)) = completed {
+                self.events.end(&run.run_id);
+            }
+        }
+    }
+}
+
+impl SettledRun {
+    /// As a row tells it.
+    fn of_row(run: &Run) -> Self {
+        Self { status: run.status, error: run.error.clone(), ..Self::failed("", "") }
+    }
+}
+
+fn name_folders(runs: &std::path::Path, known: &HashSet<String>) {
+    let Ok(entries) = fs::read_dir(runs) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some(run_id) = name.strip_prefix(NEW) else { continue };
+        let done =
+            if known.contains(run_id) { settle_name(runs, run_id) } else { crate::files::remove_tree(&entry.path()) };
+        if let Err(error) = done {
+            tracing::warn!(folder = %entry.path().display(), %error, "an unfinished run folder stays");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The thread that owns the connection.
+
+use super::migrations;
+use rusqlite::Connection;
+use std::{
+    path::{Path, PathBuf},
+    sync::mpsc,
+    time::Duration,
+};
+use tokio::sync::oneshot;
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+/// Why the store did not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// SQLite's own words.
+    #[error("database: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The file is of a later release.
+    #[error("{path} has schema {found}, newer than this program's {known}; use the newer program or move it away", path = .path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The greatest schema known.
+        known: i64,
+    },
+    /// The thread ended.
+    #[error("the database thread has ended")]
+    Gone,
+}
+
+impl From<StoreError> for crate::error::ApiError {
+    fn from(error: StoreError) -> Self {
+        Self::internal(error)
+    }
+}
+
+/// A handle on the database.
+#[derive(Debug, Clone)]
+pub struct Store(mpsc::Sender<Job>);
+
+impl Store {
+    /// Opens or creates the file, migrates it, starts the thread. Blocks; called once at the start.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let mut connection = Connection::open(path)?;
+        connection.busy_timeout(Duration::from_secs(5))?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        // In WAL mode NORMAL survives a kill at any moment; only a power cut can take the last commits, never order.
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        connection.pragma_update(None, "foreign_keys", "ON")?;
+        // 1 MiB of pages: the worker's memory belongs to the agents.
+        connection.pragma_update(None, "cache_size", -1024)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        migrations::run(&mut connection, path)?;
+        let (sender, jobs) = mpsc::channel::<Job>();
+        std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || {
+                while let Ok(job) = jobs.recv() {
+                    job(&mut connection);
+                }
+            })
+            .map_err(|_| StoreError::Gone)?;
+        Ok(Self(sender))
+    }
+
+    /// Runs a piece of work on the thread and waits for its result.
+    pub async fn call<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, result) = oneshot::channel();
+        self.0
+            .send(Box::new(move |connection| {
+                // The asker may have gone; the work is done all the same.
+                let _ = answer.send(work(connection));
+            }))
+            .map_err(|_| StoreError::Gone)?;
+        Ok(result.await.map_err(|_| StoreError::Gone)??)
+    }
+}
