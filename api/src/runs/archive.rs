@@ -77,7 +77,7 @@ pub fn unpack(archive: &Path, into: &Path, bounds: Bounds) -> Result<Vec<String>
     let (mut left, mut names, mut seen) = (bounds.bytes, Vec::new(), HashSet::new());
     for at in 0..zip.len() {
         let entry = zip.by_index(at)?;
-        let name = entry.name().to_owned();
+        let name = entry.name()?.into_owned();
         let relative = files::plain_relative(&name).ok_or_else(|| ArchiveError::UnsafePath(name.clone()))?;
         let kind = entry.unix_mode().unwrap_or(0) & 0o170_000;
         if !matches!(kind, 0 | 0o100_000 | 0o040_000) {

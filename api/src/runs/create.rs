@@ -120,7 +120,7 @@ impl App {
         };
         if self.check_values(&skill, &request).await? {
             let start = Start { input: request.input.clone(), request, skill, options, uploads: None };
-            return self.start(start, None).await;
+            return self.submit(start, None).await;
         }
         // Whether the queue has room is asked again when the upload comes.
         let created = Created { request_id: request.request_id.clone(), cache_hit: false, status: None };
@@ -149,6 +149,13 @@ impl App {
         self.write_request(&request).await?;
         self.store.put_request(request, None).await?;
         Ok(created)
+    }
+
+    /// 404, 409, 429 or 503 before an upload's first byte is read.
+    pub async fn uploadable(&self, kind: Kind, request_id: &str) -> ApiResult<()> {
+        self.open_request(kind, request_id).await?;
+        // Only asked, not kept: a slow client must not hold a place while it sends.
+        self.admission.admit().map(drop).map_err(|_| ApiError::queue_full())
     }
 
     /// The files of a job, as a zip that lies at `archive`; starts the job.
@@ -190,7 +197,7 @@ impl App {
             }
             None => {
                 let start = Start { input: request.input.clone(), request, skill, options, uploads: None };
-                return Ok((self.start(start, Some(place)).await?, Vec::new()));
+                return Ok((self.submit(start, Some(place)).await?, Vec::new()));
             }
         };
         Ok((self.start_with_uploads(request, skill, options, uploads, place).await?, names))
@@ -309,11 +316,11 @@ impl App {
             })
             .await?
         };
-        self.start(Start { input: checked?, request, skill, options, uploads: Some(uploads) }, Some(place)).await
+        self.submit(Start { input: checked?, request, skill, options, uploads: Some(uploads) }, Some(place)).await
     }
 
     /// The cache, else a place and a run.
-    async fn start(self: &Arc<Self>, start: Start, place: Option<Place>) -> ApiResult<Created> {
+    async fn submit(self: &Arc<Self>, start: Start, place: Option<Place>) -> ApiResult<Created> {
         let Start { mut request, skill, options, input, uploads } = start;
         let request_id = request.request_id.clone();
         let key = {

@@ -74,6 +74,11 @@ impl SettledRun {
         }
     }
 
+    /// As a row tells it.
+    pub(super) fn of_row(run: &Run) -> Self {
+        Self { status: run.status, error: run.error.clone(), ..Self::failed("", "") }
+    }
+
     pub(super) fn warnings_json(&self) -> Value {
         json!(self.warnings)
     }
@@ -319,7 +324,8 @@ impl App {
         if let Err(error) = self.store.trust_there(&run.engine, &path, now_ms()).await {
             return Some(error.to_string());
         }
-        let (layout, engine, folder) = (self.engines.layout().clone(), run.engine.clone(), folder.path().to_owned());
+        let engine = self.engines.get(&run.engine)?.clone();
+        let (layout, folder) = (self.engines.layout().clone(), folder.path().to_owned());
         match tokio::task::spawn_blocking(move || trust::register(&layout, &engine, &folder)).await {
             Ok(Ok(true)) => None,
             Ok(Ok(false)) => {
@@ -334,8 +340,10 @@ impl App {
 
     /// Removes the entry of a folder; what cannot be removed now is tried again by the upkeep.
     pub(super) async fn untrust(&self, engine: &str, folder: &std::path::Path) {
-        let (layout, name, path) = (self.engines.layout().clone(), engine.to_owned(), folder.to_owned());
-        match tokio::task::spawn_blocking(move || trust::remove(&layout, &name, &path)).await {
+        let (layout, path) = (self.engines.layout().clone(), folder.to_owned());
+        let known = self.engines.get(engine).cloned();
+        let removal = move || known.map_or(Ok(()), |known| trust::remove(&layout, &known, &path));
+        match tokio::task::spawn_blocking(removal).await {
             Ok(Ok(())) => {
                 if let Err(error) = self.store.trust_gone(engine, &folder.display().to_string()).await {
                     tracing::warn!(%engine, %error, "a removed trust entry is still remembered");

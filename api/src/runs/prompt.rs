@@ -1,7 +1,7 @@
 //! The prompt: the skill's own (`entrypoint.prompts.<engine>` or `.common`), else a default, rendered.
 
 use crate::skills::Skill;
-use minijinja::{Environment, UndefinedBehavior, context};
+use minijinja::{Environment, UndefinedBehavior, context, value::Serde};
 use serde_json::Value;
 use std::path::Path;
 
@@ -28,12 +28,12 @@ pub(super) fn render(
     let template = [engine, "common", "default"].iter().find_map(|key| prompts?.get(*key)?.as_str()).unwrap_or(DEFAULT);
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Lenient);
-    environment.set_keep_trailing_newline(false);
     let rendered = environment
         .render_str(
             template,
             context! {
-                skill_id => skill.id, skill_name => skill.name, engine, input, parameter, params => parameter,
+                skill_id => skill.id.as_str(), skill_name => skill.name.as_str(), engine, input => Serde(input),
+                parameter => Serde(parameter), params => Serde(parameter),
                 input_prompt => lines(input), params_prompt => lines(parameter),
                 run_dir => run.to_string_lossy(), skill_dir => skill_dir.to_string_lossy(),
             },

@@ -30,8 +30,6 @@ pub(super) const STREAM_MAX: u64 = 512 << 20;
 pub(crate) enum Input {
     /// Bytes of a stream.
     Chunk(Stream, Bytes),
-    /// An event.
-    Event(Draft),
 }
 
 /// What it knows at the end.
@@ -135,15 +133,11 @@ impl Recorder {
             let mut next = Some(first);
             let mut bytes = 0;
             while let Some(one) = next {
-                match one {
-                    Input::Event(draft) => drafts.push(draft),
-                    Input::Chunk(stream, chunk) => {
-                        bytes += chunk.len();
-                        let lines = if stream == Stream::Stderr { &mut err } else { &mut out };
-                        for (line, raw) in lines.take(&chunk)? {
-                            self.line(stream, &line, raw, &mut reader, &mut tail, &mut drafts);
-                        }
-                    }
+                let Input::Chunk(stream, chunk) = one;
+                bytes += chunk.len();
+                let lines = if stream == Stream::Stderr { &mut err } else { &mut out };
+                for (line, raw) in lines.take(&chunk)? {
+                    self.line(stream, &line, raw, &mut reader, &mut tail, &mut drafts);
                 }
                 next = if bytes < (1 << 20) && drafts.len() < 2048 { input.try_recv().ok() } else { None };
             }

@@ -18,7 +18,7 @@ use crate::{
     engines::process,
     events,
     state::App,
-    store::{Run, RunFilter, RunStatus, StoreError},
+    store::{RunFilter, RunStatus, StoreError},
 };
 use std::{collections::HashSet, fs, sync::Arc};
 
@@ -87,13 +87,6 @@ impl App {
                 self.events.end(&run.run_id);
             }
         }
-    }
-}
-
-impl SettledRun {
-    /// As a row tells it.
-    fn of_row(run: &Run) -> Self {
-        Self { status: run.status, error: run.error.clone(), ..Self::failed("", "") }
     }
 }
 

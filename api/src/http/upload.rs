@@ -1,0 +1,65 @@
+//! Multipart uploads, streamed to disk within a limit; nothing larger than a chunk is ever in memory.
+
+use crate::error::{ApiError, ApiResult};
+use axum::extract::{Multipart, multipart::Field};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+use tokio::io::AsyncWriteExt;
+
+/// Files of a form, by field name; removed from the disk when this is dropped.
+#[derive(Debug, Default)]
+pub struct Received(BTreeMap<String, PathBuf>);
+
+impl Received {
+    /// The file of a field.
+    pub fn get(&self, field: &str) -> Option<&Path> {
+        self.0.get(field).map(PathBuf::as_path)
+    }
+    /// The file of a field that must be there.
+    pub fn need(&self, field: &str) -> ApiResult<&Path> {
+        self.get(field).ok_or_else(|| ApiError::unprocessable(format!("the form has no file '{field}'")))
+    }
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        for path in self.0.values() {
+            // Gone already: as wanted.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Takes the named fields of a form into `folder`; each has a limit in bytes. Other fields are ignored.
+pub async fn receive(mut form: Multipart, folder: &Path, fields: &[(&str, u64)]) -> ApiResult<Received> {
+    tokio::fs::create_dir_all(folder).await?;
+    let mut out = Received::default();
+    loop {
+        let field = form.next_field().await.map_err(|error| ApiError::new(error.status(), error.body_text()))?;
+        let Some(field) = field else { return Ok(out) };
+        let name = field.name().unwrap_or_default().to_owned();
+        let Some((_, limit)) = fields.iter().find(|(wanted, _)| *wanted == name) else { continue };
+        let path = folder.join(format!(".upload-{}", uuid::Uuid::new_v4()));
+        if out.0.contains_key(&name) {
+            return Err(ApiError::unprocessable(format!("the form has '{name}' twice")));
+        }
+        out.0.insert(name.clone(), path.clone());
+        store(field, &name, &path, *limit).await?;
+    }
+}
+
+async fn store(mut field: Field<'_>, name: &str, path: &Path, limit: u64) -> ApiResult<()> {
+    let mut file = tokio::fs::File::create_new(path).await?;
+    let mut size = 0u64;
+    while let Some(chunk) = field.chunk().await.map_err(|error| ApiError::new(error.status(), error.body_text()))? {
+        size += chunk.len() as u64;
+        if size > limit {
+            return Err(ApiError::too_large(format!("'{name}' is larger than {limit} bytes")));
+        }
+        file.write_all(&chunk).await?;
+    }
+    file.flush().await?;
+    Ok(())
+}

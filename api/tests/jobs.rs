@@ -1,0 +1,302 @@
+//! `/v1/jobs` over HTTP against a running worker, with a stub CLI.
+
+mod common;
+use common::*;
+use serde_json::json;
+use std::fs;
+
+fn worker() -> Worker {
+    Setup::new().skill("demo").cli("codex", &codex_says(r#"{"answer": 42, "__SKILL_DONE__": true}"#)).start()
+}
+
+#[test]
+fn a_job_runs_to_its_result_and_everything_about_it_can_be_read() {
+    let worker = worker();
+    let id = worker.job(&json!({"skill_id": "demo", "input": {"topic": "x"}, "parameter": {"n": 3}}));
+    let status = worker.settled("/v1/jobs", &id);
+    assert_eq!((status["status"].as_str(), &status["error"]), (Some("succeeded"), &json!(null)), "{status}");
+    let result = worker.get(&format!("/v1/jobs/{id}/result")).json();
+    assert_eq!(result["result"]["status"], "success");
+    assert_eq!(result["result"]["data"], json!({"answer": 42}));
+    assert_eq!(result["result"]["repair_level"], "none");
+    let logs = worker.get(&format!("/v1/jobs/{id}/logs")).json();
+    assert!(logs["prompt"].is_null() && logs["stdout"].as_str().unwrap().contains("thread.started"));
+    let range = worker.get(&format!("/v1/jobs/{id}/logs/range?stream=stdout&byte_from=2&byte_to=6")).json();
+    assert_eq!(range["chunk"], "type");
+    let bundle = worker.get(&format!("/v1/jobs/{id}/bundle"));
+    assert_eq!((bundle.status, &bundle.body[..2]), (200, &b"PK"[..]));
+    assert!(bundle.header("content-disposition").unwrap().contains("run_bundle.zip"));
+    let folder = worker.run_folder(&id);
+    for file in [
+        "input.json",
+        "status.json",
+        "result/result.json",
+        "bundle/manifest.json",
+        "bundle/run_bundle_debug.zip",
+        ".codex/skills/demo/SKILL.md",
+        ".audit/meta.1.json",
+        ".audit/stdin.1.log",
+        ".audit/stdout.1.log",
+        ".audit/stderr.1.log",
+        ".audit/fs-before.1.json",
+        ".audit/fs-after.1.json",
+        ".audit/fs-diff.1.json",
+        ".audit/events.1.jsonl",
+        ".audit/fcmp_events.1.jsonl",
+        ".audit/parser_diagnostics.1.jsonl",
+        ".audit/protocol_metrics.1.json",
+        ".audit/orchestrator_events.1.jsonl",
+    ] {
+        assert!(folder.join(file).is_file(), "{file}");
+    }
+    assert!(fs::read_to_string(folder.join(".codex/skills/demo/SKILL.md")).unwrap().contains("Output contract"));
+    let config = fs::read_to_string(worker.path("agent-cache/agent-home/.codex/config.toml")).unwrap_or_default();
+    assert!(!config.contains(folder.to_str().unwrap()), "trust stayed: {config}");
+}
+
+#[test]
+fn events_are_numbered_once_and_resumable() {
+    let worker = worker();
+    let id = worker.job(&json!({"skill_id": "demo"}));
+    worker.settled("/v1/jobs", &id);
+    let history = worker.get(&format!("/v1/jobs/{id}/events/history")).json();
+    let events = history["events"].as_array().unwrap();
+    let types: Vec<&str> = events.iter().map(|e| e["type"].as_str().unwrap()).collect();
+    assert_eq!(types.first(), Some(&"conversation.state.changed"));
+    assert!(types.contains(&"conversation.started") && types.contains(&"assistant.message.final"));
+    assert_eq!(types.last(), Some(&"conversation.completed"));
+    for (n, event) in events.iter().enumerate() {
+        assert_eq!(event["seq"], n + 1);
+    }
+    let message = events.iter().find(|e| e["type"] == "assistant.message.final").unwrap();
+    let raw = &message["raw_ref"];
+    let range = worker.get(&format!(
+        "/v1/jobs/{id}/logs/range?stream=stdout&byte_from={}&byte_to={}",
+        raw["byte_from"], raw["byte_to"]
+    ));
+    assert!(range.json()["chunk"].as_str().unwrap().contains("agent_message"));
+    let tail = worker.get(&format!("/v1/jobs/{id}/events/history?from_seq=3&to_seq=4")).json();
+    assert_eq!(tail["events"].as_array().unwrap()[..], events[2..4]);
+    let limited = worker.get(&format!("/v1/jobs/{id}/events/history?limit=2")).json();
+    assert_eq!((&limited["count"], &limited["next_from_seq"]), (&json!(2), &json!(3)));
+    let ts = events[0]["ts"].as_str().unwrap();
+    let by_time = worker.get(&format!("/v1/jobs/{id}/events/history?from_ts={ts}&to_ts=2100-01-01T00:00:00Z")).json();
+    assert_eq!(by_time["count"], events.len());
+    let stream = worker.get(&format!("/v1/jobs/{id}/events?cursor={}", events.len() - 1));
+    let text = String::from_utf8(stream.body).unwrap();
+    assert!(text.starts_with("event: snapshot\n") && text.matches("event: chat_event").count() == 1, "{text}");
+    assert_eq!(worker.get(&format!("/v1/jobs/{id}/events/history?from_ts=noon")).status, 400);
+}
+
+#[test]
+fn a_second_equal_job_is_answered_from_the_cache() {
+    let worker = worker();
+    let body = json!({"skill_id": "demo", "parameter": {"n": 1}});
+    let first = worker.job(&body);
+    worker.settled("/v1/jobs", &first);
+    let second = worker.post("/v1/jobs", &body).json();
+    assert_eq!((&second["cache_hit"], &second["status"]), (&json!(true), &json!("succeeded")));
+    let id = second["request_id"].as_str().unwrap();
+    assert_eq!(worker.get(&format!("/v1/jobs/{id}/result")).json()["result"]["data"]["answer"], 42);
+    for other in [
+        json!({"skill_id": "demo", "parameter": {"n": 2}}),
+        json!({"skill_id": "demo", "parameter": {"n": 1}, "runtime_options": {"no_cache": true}}),
+    ] {
+        assert_eq!(worker.post("/v1/jobs", &other).json()["cache_hit"], false);
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_job_is_said_before_anything_is_written() {
+    let worker = worker();
+    for (status, detail, body) in [
+        (404, "not found", json!({"skill_id": "nope"})),
+        (400, "SKILL_ENGINE_UNSUPPORTED", json!({"skill_id": "demo", "engine": "nope"})),
+        (
+            400,
+            "SKILL_EXECUTION_MODE_UNSUPPORTED",
+            json!({"skill_id": "demo", "runtime_options": {"execution_mode": "interactive"}}),
+        ),
+        (400, "unknown key", json!({"skill_id": "demo", "runtime_options": {"x": 1}})),
+        (400, "parameter validation", json!({"skill_id": "demo", "parameter": {"n": "x"}})),
+        (400, "input validation", json!({"skill_id": "demo", "input": {"topic": 1}})),
+        (400, "not an object", json!({"skill_id": "demo", "input": [1]})),
+        (400, "model", json!({"skill_id": "demo", "model": "--yolo"})),
+        (422, "skill_id", json!({})),
+    ] {
+        let answer = worker.post("/v1/jobs", &body);
+        assert_eq!(answer.status, status, "{body}");
+        assert!(answer.json()["detail"].to_string().contains(detail), "{body}: {}", answer.json());
+    }
+    assert_eq!(fs::read_dir(worker.path("data/runs")).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(worker.path("data/requests")).unwrap().count(), 0);
+}
+
+#[test]
+fn unknown_requests_and_unfinished_runs_answer_404() {
+    let worker = Setup::new().skill("demo").cli("codex", "exec sleep 30").start();
+    for path in
+        ["", "/result", "/artifacts", "/bundle", "/logs", "/logs/range?stream=stdout", "/events", "/events/history"]
+    {
+        assert_eq!(worker.get(&format!("/v1/jobs/none{path}")).status, 404, "{path}");
+    }
+    assert_eq!(worker.post("/v1/jobs/none/cancel", &json!({})).status, 404);
+    let id = worker.job(&json!({"skill_id": "demo"}));
+    assert_eq!(worker.get(&format!("/v1/jobs/{id}/result")).status, 404);
+    assert_eq!(worker.get(&format!("/v1/jobs/{id}/bundle")).status, 404);
+    assert_eq!(worker.get(&format!("/v1/temp-skill-runs/{id}")).status, 404);
+    assert_eq!(worker.get(&format!("/v1/jobs/{id}/artifacts/artifacts/x")).status, 404);
+    assert_eq!(worker.get(&format!("/v1/jobs/{id}/artifacts/input.json")).status, 400);
+    assert_eq!(worker.get(&format!("/v1/jobs/{id}/logs/range?stream=nope")).status, 400);
+    let pending = worker.get(&format!("/v1/jobs/{id}/interaction/pending"));
+    assert_eq!((pending.status, &pending.json()["pending"]), (200, &json!(null)));
+    assert_eq!(worker.post(&format!("/v1/jobs/{id}/interaction/reply"), &json!({"response": "x"})).status, 400);
+}
+
+#[test]
+fn files_are_uploaded_checked_and_given_to_the_engine() {
+    let setup = Setup::new().cli(
+        "codex",
+        &format!("mkdir -p artifacts; cat uploads/paper > artifacts/copy.txt\n{}", codex_says(r#"{"answer": 1}"#)),
+    );
+    let skills = setup.dir.path().join("skills");
+    write_skill(&skills, "reader", &json!({"artifacts": [{"role": "copy", "pattern": "copy.txt", "required": true}]}));
+    fs::write(
+        skills.join("reader/assets/input.schema.json"),
+        json!({"type": "object", "properties": {"paper": {"type": "string"}}, "required": ["paper"]}).to_string(),
+    )
+    .unwrap();
+    let worker = setup.start();
+    let created = worker.post("/v1/jobs", &json!({"skill_id": "reader"})).json();
+    assert_eq!(created["status"], json!(null));
+    let id = created["request_id"].as_str().unwrap().to_owned();
+    let upload = format!("/v1/jobs/{id}/upload");
+    assert_eq!(worker.post_form(&upload, &[("file", b"no zip")]).status, 400);
+    assert_eq!(worker.post_form(&upload, &[("other", b"x")]).status, 422);
+    let wrong = worker.post_form(&upload, &[("file", &zip(&[("wrong.txt", b"x")]))]);
+    assert_eq!((wrong.status, wrong.json()["detail"].as_str().unwrap().contains("paper")), (400, true));
+    assert_eq!(worker.post_form(&upload, &[("file", &zip(&[("../../evil", b"x")]))]).status, 400);
+    assert!(!worker.path("data/evil").exists());
+    let good = worker.post_form(&upload, &[("file", &zip(&[("paper", b"hello")]))]);
+    assert_eq!((good.status, &good.json()["extracted_files"]), (200, &json!(["paper"])));
+    let status = worker.settled("/v1/jobs", &id);
+    assert_eq!(status["status"], "succeeded", "{status}");
+    assert_eq!(worker.get(&format!("/v1/jobs/{id}/artifacts")).json()["artifacts"], json!(["artifacts/copy.txt"]));
+    let artifact = worker.get(&format!("/v1/jobs/{id}/artifacts/artifacts/copy.txt"));
+    assert_eq!((artifact.status, artifact.body), (200, b"hello".to_vec()));
+    assert_eq!(worker.get(&format!("/v1/jobs/{id}/artifacts/artifacts/../input.json")).status, 404);
+    assert_eq!(worker.post_form(&upload, &[("file", &zip(&[("paper", b"again")]))]).status, 409);
+}
+
+#[test]
+fn failures_say_what_happened() {
+    for (script, code) in [
+        ("echo boom >&2; exit 3", "ENGINE_FAILED"),
+        ("echo '401 Unauthorized' >&2; exit 1", "AUTH_REQUIRED"),
+        ("kill -9 $$", "ENGINE_FAILED"),
+        ("exit 0", "OUTPUT_MISSING"),
+        (&codex_says(r#"{"answer": "x"}"#), "OUTPUT_INVALID"),
+    ] {
+        let worker = Setup::new().skill("demo").cli("codex", script).start();
+        let id = worker.job(&json!({"skill_id": "demo"}));
+        let status = worker.settled("/v1/jobs", &id);
+        assert_eq!(
+            (status["status"].as_str(), status["error"]["code"].as_str()),
+            (Some("failed"), Some(code)),
+            "{script}"
+        );
+        assert_eq!(worker.get(&format!("/v1/jobs/{id}/result")).json()["result"]["error"]["code"], code);
+    }
+    let worker = Setup::new().skill("demo").start();
+    let id = worker.job(&json!({"skill_id": "demo"}));
+    assert_eq!(worker.settled("/v1/jobs", &id)["error"]["code"], "ENGINE_NOT_INSTALLED");
+}
+
+#[test]
+fn a_deadline_ends_the_engine_and_what_escaped_its_group() {
+    let script = "setsid sh -c 'trap \"\" TERM; sleep 300' & trap '' TERM; sleep 300 & wait; wait";
+    let worker = Setup::new().skill("demo").cli("codex", script).start();
+    let id = worker.job(&json!({"skill_id": "demo", "runtime_options": {"hard_timeout_seconds": 1}}));
+    let status = worker.settled("/v1/jobs", &id);
+    assert_eq!(status["error"]["code"], "TIMEOUT", "{status}");
+    let run = status["run_id"].as_str().unwrap();
+    assert!(skill_api::engines::process::marked(run).is_empty());
+}
+
+#[test]
+fn cancel_ends_a_running_job_and_a_queued_one() {
+    let setup =
+        Setup::new().skill("demo").cli("codex", "echo started; sleep 300").env("SKILL_RUNNER_MAX_CONCURRENT", "1");
+    let worker = setup.start();
+    let options = json!({"no_cache": true});
+    let running = worker.job(&json!({"skill_id": "demo", "runtime_options": options}));
+    let queued = worker.job(&json!({"skill_id": "demo", "runtime_options": options}));
+    let answer = worker.post(&format!("/v1/jobs/{queued}/cancel"), &json!({})).json();
+    assert_eq!((&answer["accepted"], &answer["status"]), (&json!(true), &json!("canceled")));
+    // It runs once its first words are in the log.
+    while !worker.get(&format!("/v1/jobs/{running}/logs")).json()["stdout"].as_str().unwrap_or("").contains("started") {
+    }
+    assert_eq!(worker.post(&format!("/v1/jobs/{running}/cancel"), &json!({})).json()["accepted"], true);
+    assert_eq!(worker.settled("/v1/jobs", &running)["status"], "canceled");
+    assert_eq!(worker.settled("/v1/jobs", &queued)["status"], "canceled");
+    let again = worker.post(&format!("/v1/jobs/{running}/cancel"), &json!({})).json();
+    assert_eq!((&again["accepted"], &again["status"]), (&json!(false), &json!("canceled")));
+    let history = worker.get(&format!("/v1/jobs/{queued}/events/history")).json();
+    assert_eq!(history["events"].as_array().unwrap().last().unwrap()["type"], "conversation.failed");
+}
+
+#[test]
+fn a_full_queue_answers_429_and_writes_nothing() {
+    let setup = Setup::new()
+        .skill("demo")
+        .cli("codex", "sleep 300")
+        .env("SKILL_RUNNER_MAX_CONCURRENT", "1")
+        .env("SKILL_RUNNER_MAX_QUEUE_SIZE", "1");
+    let worker = setup.start();
+    let body = json!({"skill_id": "demo", "runtime_options": {"no_cache": true}});
+    worker.job(&body);
+    worker.job(&body);
+    assert_eq!(worker.post("/v1/jobs", &body).status, 429);
+    assert_eq!(fs::read_dir(worker.path("data/requests")).unwrap().count(), 2);
+}
+
+#[test]
+fn cleanup_removes_what_has_ended_and_keeps_what_runs() {
+    let worker = worker();
+    let done = worker.job(&json!({"skill_id": "demo"}));
+    worker.settled("/v1/jobs", &done);
+    write_cli(worker.dir.path(), "codex", "sleep 300");
+    let running = worker.job(&json!({"skill_id": "demo", "runtime_options": {"no_cache": true}}));
+    let counts = worker.post("/v1/jobs/cleanup", &json!({})).json();
+    assert_eq!(counts, json!({"runs_deleted": 1, "requests_deleted": 1, "cache_entries_deleted": 1, "runs_active": 1}));
+    assert_eq!(worker.get(&format!("/v1/jobs/{done}")).status, 404);
+    assert_eq!(worker.get(&format!("/v1/jobs/{running}")).status, 200);
+}
+
+#[test]
+fn a_temporary_skill_is_checked_and_run() {
+    let worker = worker();
+    let dir = tempfile::tempdir().unwrap();
+    write_skill(dir.path(), "passing", &json!({}));
+    let read = |name: &str| fs::read(dir.path().join("passing").join(name)).unwrap();
+    let names = [
+        "SKILL.md",
+        "assets/runner.json",
+        "assets/input.schema.json",
+        "assets/parameter.schema.json",
+        "assets/output.schema.json",
+    ];
+    let contents: Vec<(String, Vec<u8>)> = names.iter().map(|name| (format!("passing/{name}"), read(name))).collect();
+    let entries: Vec<(&str, &[u8])> = contents.iter().map(|(n, c)| (n.as_str(), c.as_slice())).collect();
+    let package = zip(&entries);
+    let created = worker.post("/v1/temp-skill-runs", &json!({"parameter": {"n": 1}})).json();
+    let id = created["request_id"].as_str().unwrap().to_owned();
+    let upload = format!("/v1/temp-skill-runs/{id}/upload");
+    assert_eq!(worker.post_form(&upload, &[("skill_package", &zip(&[("a/x", b""), ("b/x", b"")]))]).status, 400);
+    assert_eq!(worker.post_form(&upload, &[("skill_package", &zip(&[("a/x", b"")]))]).status, 400);
+    assert_eq!(worker.post_form(&upload, &[("skill_package", &package)]).status, 200);
+    let status = worker.settled("/v1/temp-skill-runs", &id);
+    assert_eq!((&status["status"], &status["skill_id"]), (&json!("succeeded"), &json!("passing")), "{status}");
+    assert_eq!(worker.get("/v1/skills/passing").status, 404);
+    assert_eq!(worker.post("/v1/temp-skill-runs", &json!({"engine": "nope"})).status, 400);
+}
