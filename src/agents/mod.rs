@@ -9,6 +9,7 @@
 pub mod auth;
 pub mod catalogue;
 pub mod check;
+pub mod credentials;
 pub mod edit;
 pub mod environment;
 pub mod install;

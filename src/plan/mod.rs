@@ -4,6 +4,7 @@
 
 pub mod concurrency;
 pub mod environment;
+pub mod files;
 pub mod landlock;
 mod make;
 pub mod services;

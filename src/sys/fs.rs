@@ -11,7 +11,7 @@ mod owner;
 mod read;
 mod walk;
 
-pub use atomic::{Expect, NewFile, keep_aside, remove_stale, replace, write_atomic};
+pub use atomic::{Expect, NewFile, is_unused, keep_aside, remove_unused, replace, stale, write_atomic, write_beside};
 pub use lock::Lock;
 pub use owner::{ChownReport, chown_tree};
 pub use read::{Kind, Meta};

@@ -267,28 +267,56 @@ fn append_free<T>(
     Err(FsError::sys("find a free name beside", PathBuf::from(name), Errno::EEXIST))
 }
 
-/// Removes temporary files that a dead process left in `dir`; gives their names.
-pub fn remove_stale(dir: &Dir) -> Result<Vec<OsString>, FsError> {
-    let mut removed = Vec::new();
-    for name in dir.names(100_000)? {
-        if !is_temporary(&name) || !matches!(dir.stat(&name)?, Some(Meta { kind: Kind::File, .. })) {
-            continue;
+/// Writes a new file, 0600, under the first free name of `NAME` + `suffix`, `-1`, `-2`, ...; gives that name.
+pub fn write_beside(
+    dir: &Dir,
+    name: impl AsRef<OsStr>,
+    suffix: &str,
+    bytes: &[u8],
+    owner: Option<Owner>,
+) -> Result<PathBuf, FsError> {
+    append_free(name.as_ref(), suffix, |free| {
+        match replace(dir, free, &NewFile { bytes, mode: Some(0o600), owner, expect: Expect::Absent }) {
+            Ok(()) => Ok(Some(dir.child(free))),
+            Err(FsError::Changed { .. } | FsError::Link { .. } | FsError::Kind { .. }) => Ok(None),
+            Err(error) => Err(error),
         }
-        let flags = OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let Ok(file) = openat(dir.fd(), name.as_os_str(), flags, Mode::empty()) else { continue };
-        // Locked: somebody is writing it.
-        let Ok(_lock) = Flock::lock(file, FlockArg::LockExclusiveNonblock) else { continue };
-        match unlinkat(dir.fd(), name.as_os_str(), UnlinkatFlags::NoRemoveDir) {
-            Ok(()) => removed.push(name),
-            Err(Errno::ENOENT) => {}
-            Err(errno) => return Err(FsError::sys("remove", dir.child(&name), errno)),
-        }
+    })
+}
+
+/// Names of temporary files that a dead process left in `dir`.
+pub fn stale(dir: &Dir) -> Result<Vec<OsString>, FsError> {
+    let names = dir.names(100_000)?;
+    Ok(names.into_iter().filter(|name| is_temporary(name) && unused(dir, name).is_some()).collect())
+}
+
+/// Removes an empty lock file or a temporary file, unless somebody holds or writes it; was it removed?
+pub fn remove_unused(dir: &Dir, name: impl AsRef<OsStr>) -> Result<bool, FsError> {
+    let Some(_lock) = unused(dir, name.as_ref()) else { return Ok(false) };
+    match dir.remove_file(name) {
+        Ok(()) => Ok(true),
+        Err(error) if error.is_missing() => Ok(false),
+        Err(error) => Err(error),
     }
-    Ok(removed)
+}
+
+/// The lock on a regular file that nobody else has locked.
+fn unused(dir: &Dir, name: &OsStr) -> Option<Flock<OwnedFd>> {
+    if !matches!(dir.stat(name), Ok(Some(Meta { kind: Kind::File, .. }))) {
+        return None;
+    }
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let file = openat(dir.fd(), name, flags, Mode::empty()).ok()?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock).ok()
+}
+
+/// Is `name` a regular file that nobody has locked?
+pub fn is_unused(dir: &Dir, name: impl AsRef<OsStr>) -> bool {
+    unused(dir, name.as_ref()).is_some()
 }
 
 /// Is it the name of one of our temporary files?
-pub(crate) fn is_temporary(name: &OsStr) -> bool {
+fn is_temporary(name: &OsStr) -> bool {
     let bytes = name.as_bytes();
     bytes.first() == Some(&b'.')
         && bytes.ends_with(END.as_bytes())
@@ -369,7 +397,9 @@ mod tests {
         std::fs::write(temp.path().join(".a.skill-init-1-0.tmp"), "").unwrap();
         std::fs::write(temp.path().join("other.tmp"), "").unwrap();
         let busy = Temp::create(&dir, OsStr::new("a"), 0o600).unwrap();
-        assert_eq!(remove_stale(&dir).unwrap(), [".a.skill-init-1-0.tmp"]);
+        assert_eq!(stale(&dir).unwrap(), [".a.skill-init-1-0.tmp"]);
+        assert!(remove_unused(&dir, ".a.skill-init-1-0.tmp").unwrap());
+        assert!(!remove_unused(&dir, &busy.name).unwrap());
         assert_eq!(names(&temp), [busy.name.to_str().unwrap(), "other.tmp"]);
         drop(busy);
         assert_eq!(names(&temp), ["other.tmp"]);

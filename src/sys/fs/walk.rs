@@ -126,6 +126,16 @@ impl Dir {
         fchmod(self.fd(), Mode::from_bits_truncate(mode)).map_err(|errno| FsError::sys("chmod", self.path(), errno))
     }
 
+    /// Changes the permission bits of the regular file `name`; a link is not followed.
+    pub fn set_file_mode(&self, name: impl AsRef<OsStr>, mode: u32) -> Result<(), FsError> {
+        let path = self.child(name.as_ref());
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let failed = |errno| FsError::sys("chmod", &path, errno);
+        let file = openat(self.fd(), name.as_ref(), flags, Mode::empty()).map_err(failed)?;
+        read::regular(&path, fstat(&file).map(Meta::from).map_err(failed)?)?;
+        fchmod(&file, Mode::from_bits_truncate(mode)).map_err(failed)
+    }
+
     /// Makes the folder `name`; an error with `EEXIST` if anything stands there.
     pub fn make_dir(&self, name: impl AsRef<OsStr>, mode: u32) -> Result<(), FsError> {
         mkdirat(self.fd(), name.as_ref(), Mode::from_bits_truncate(mode))

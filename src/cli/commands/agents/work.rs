@@ -92,7 +92,6 @@ impl Scene<'_> {
 }
 
 /// `agents import`: the same as `skill-init import`.
-pub(super) fn import(_dir: Option<PathBuf>, _force: bool, _json: bool, _context: &Context) -> Exit {
-    output::error("agents import: not built into this binary");
-    Exit::FAILURE
+pub(super) fn import(dir: Option<PathBuf>, force: bool, json: bool, context: &Context) -> Exit {
+    super::super::import::import_from(dir, force, json, context)
 }
