@@ -215,15 +215,22 @@ impl Place<'_> {
         }
     }
 
-    /// The generation that a rollback goes to: the noted one, else the newest that is not the current one.
+    /// The generation that a rollback goes to: the noted one, else the newest that is not the current one. One
+    /// of another version is preferred: after somebody's `npm install -g` of a version that is also kept, going
+    /// back to the same version would change nothing.
     pub fn previous(&self) -> Option<Generation> {
         let current = self.current();
-        let is_current = |g: &Generation| matches!(&current, Current::Generation(c) if c.number == g.number);
-        fs::read_link(self.home().join("previous"))
-            .ok()
-            .and_then(|name| generation(self.home().join(name)))
-            .filter(|g| g.dir.is_dir() && !is_current(g))
-            .or_else(|| self.generations().into_iter().find(|g| !is_current(g)))
+        let version = Manifest::read(&self.package()).map(|manifest| manifest.version);
+        let noted =
+            fs::read_link(self.home().join("previous")).ok().and_then(|name| generation(self.home().join(name)));
+        let others: Vec<Generation> = noted
+            .filter(|g| g.dir.is_dir())
+            .into_iter()
+            .chain(self.generations())
+            .filter(|g| !matches!(&current, Current::Generation(c) if c.number == g.number))
+            .collect();
+        let other_version = others.iter().find(|g| Some(&g.version) != version.as_ref());
+        other_version.or(others.first()).cloned()
     }
 
     /// Makes a generation of a staging prefix that has proven itself.
@@ -532,6 +539,21 @@ mod tests {
             let first = place.adopt().unwrap().unwrap();
             assert_eq!((answer(place).as_str(), place.current()), ("1.0.0", Current::Generation(first)));
             install(place, "2.0.0", "bin/codex.js");
+            assert_eq!(place.previous().unwrap().version, "1.0.0");
+        });
+    }
+
+    #[test]
+    fn a_rollback_after_somebodys_install_goes_to_another_version() {
+        with(|place| {
+            let first = install(place, "1.0.0", "bin/codex.js");
+            install(place, "2.0.0", "bin/codex.js");
+            place.switch(&first).unwrap();
+            // npm puts a plain folder in the link's place.
+            fs::remove_file(place.package()).unwrap();
+            package(place.prefix, "2.0.0", "bin/codex.js");
+            place.collect().unwrap();
+            place.adopt().unwrap().unwrap();
             assert_eq!(place.previous().unwrap().version, "1.0.0");
         });
     }

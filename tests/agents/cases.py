@@ -1,0 +1,396 @@
+"""What must hold. A case is a function; its first line of documentation is its sentence."""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import time
+
+from registry import Registry
+from world import Failed, Skipped, Witness, World, binary, claim, kill
+
+OLD, NEW = "codex-cli 1.0.0", "codex-cli 2.0.0"
+OUTCOMES: list[tuple[str, str, str]] = []
+
+
+def outcome(what: str, meanwhile: str, after: str) -> None:
+    OUTCOMES.append((what, meanwhile, after))
+
+
+def world(registry: Registry, old: bool = False, where: str | None = None) -> World:
+    made = World(registry.url, where)
+    if old:
+        made.init("upgrade", "codex@1.0.0")
+        claim(made.answer() == OLD, f"the old version is not there: {made.answer()}")
+    return made
+
+
+def ensure_makes_an_empty_prefix_work(registry: Registry) -> None:
+    """ensure fills an empty prefix, says so in the status file, and does nothing the second time"""
+    w = world(registry)
+    try:
+        claim(w.init("check", ok=None).returncode == 1, "check does not say that codex is missing")
+        w.init("ensure", "codex")
+        claim(w.answer() == NEW, w.answer())
+        claim(w.status()["codex"] == {"present": True, "version": NEW}, w.status())
+        before = sorted(str(p) for p in w.prefix.rglob("*"))
+        again = w.init("ensure", "codex")
+        claim("already there" in again.stderr, again.stderr)
+        claim(before == sorted(str(p) for p in w.prefix.rglob("*")), "the second ensure changed the prefix")
+        claim(not w.leftovers(), w.leftovers())
+    finally:
+        w.close()
+
+
+def the_old_cli_answers_throughout(registry: Registry) -> None:
+    """upgrade, roll back, upgrade again: a loop that calls the CLI gets an answer every time"""
+    w = world(registry, old=True)
+    try:
+        with Witness(w, {OLD, NEW}) as witness:
+            for _ in range(3):
+                w.init("upgrade", "codex")
+                claim(w.answer() == NEW, w.answer())
+                w.init("rollback", "codex")
+                claim(w.answer() == OLD, w.answer())
+        claim(not witness.bad, f"{len(witness.bad)} of {witness.calls} calls failed: {witness.bad[:3]}")
+        claim(witness.seen == {OLD, NEW}, f"only {witness.seen} was seen")
+        outcome("3 upgrades and 3 rollbacks", f"{witness.calls} of {witness.calls} calls answered", "as asked")
+    finally:
+        w.close()
+
+
+def npm_install_stays_good(registry: Registry) -> None:
+    """npm install -g into the managed prefix works, is picked up, is adopted by upgrade and can be gone back to"""
+    w = world(registry)
+    try:
+        subprocess.run([*w.npm("install"), "@openai/codex@1.0.0"], env=w.env, check=True, capture_output=True)
+        w.init("check", ok=None)
+        claim(w.status()["codex"] == {"present": True, "version": OLD}, w.status())
+        with Witness(w, {OLD, NEW}) as witness:
+            w.init("upgrade", "codex")
+        claim(not witness.bad, f"{witness.bad[:3]}")
+        claim(w.answer() == NEW, w.answer())
+        w.init("rollback", "codex")
+        claim(w.answer() == OLD, w.answer())
+        subprocess.run([*w.npm("install"), "@openai/codex"], env=w.env, check=True, capture_output=True)
+        claim(w.answer() == NEW, w.answer())
+        w.init("rollback", "codex")
+        claim(w.answer() == OLD, w.answer())
+        listed = subprocess.run(w.npm("ls"), env=w.env, check=True, capture_output=True, text=True).stdout
+        claim("@openai/codex@1.0.0" in listed, listed)
+        subprocess.run([*w.npm("uninstall"), "@openai/codex"], env=w.env, check=True, capture_output=True)
+        claim(not (w.prefix / "bin/codex").exists(), "npm uninstall left the command")
+        w.init("ensure", "codex")
+        claim(w.answer() in (OLD, NEW), w.answer())
+        outcome("npm install -g, ls, uninstall by hand", "as ever", "picked up, adopted, can be rolled back")
+    finally:
+        w.close()
+
+
+def two_at_once_wait_for_each_other(registry: Registry) -> None:
+    """two ensures at once: one installs, the other waits and finds it done"""
+    w = world(registry)
+    try:
+        both = [w.start("ensure", "codex") for _ in range(2)]
+        words = [p.communicate(timeout=600)[1] for p in both]
+        claim([p.returncode for p in both] == [0, 0], words)
+        claim(sum("installed in" in word for word in words) == 1, words)
+        claim(w.answer() == NEW, w.answer())
+    finally:
+        w.close()
+
+
+def told(stderr: str, w: World) -> str:
+    """What init said of the failure: its sentence and npm's first words."""
+    lines = [re.sub(r"^skill-init: codex:\s+", "", line) for line in stderr.splitlines()]
+    at = next((n for n, line in enumerate(lines) if line.startswith("failed")), 0)
+    sentence = re.sub(r"^(failed, and not installed|failed, .* stays): ", "", lines[at])
+    words = "; ".join([sentence, *lines[at + 1:at + 3]]).replace(str(w.dir), "")
+    return re.sub(r"127\.0\.0\.1:\d+", "REGISTRY", words)[:230]
+
+
+def broken_registry(registry: Registry, name: str, trouble: dict, env: dict, install_fails: bool = True) -> None:
+    for old in (False, True):
+        w = world(registry, old)
+        try:
+            w.env |= env
+            shutil.rmtree(w.dir / "cache/npm-cache", ignore_errors=True)
+            registry.trouble = dict(trouble)
+            start = time.monotonic()
+            with Witness(w, {OLD} if old else set()) as witness:
+                tried = w.init("upgrade" if old else "ensure", "codex", ok=False)
+            took = time.monotonic() - start
+            registry.trouble = {}
+            if old:
+                claim(not witness.bad, f"the old CLI failed {len(witness.bad)} times: {witness.bad[:3]}")
+                claim(w.answer() == OLD, w.answer())
+            else:
+                claim(w.status()["codex"] == {"present": False, "version": ""}, w.status())
+            claim(not w.leftovers(), w.leftovers())
+            w.init("upgrade", "codex")
+            claim(w.answer() == NEW, w.answer())
+            reason = told(tried.stderr, w)
+            outcome(f"{name}, {'upgrade' if old else 'install'} ({took:.0f} s)",
+                    "the old CLI answers" if old else f"absent: {reason}", "the next command installs it")
+        finally:
+            registry.trouble = {}
+            w.close()
+
+
+def platform_package_404(registry: Registry) -> None:
+    """404 for the optional platform package: npm ends with 0, the stub is not let in"""
+    broken_registry(registry, "404 for the platform package", {"codex-linux-x64/-/": 404}, {})
+
+
+def platform_package_500(registry: Registry) -> None:
+    """500 for the optional platform package: npm ends with 0, the stub is not let in"""
+    broken_registry(registry, "500 for the platform package", {"codex-linux-x64/-/": 500}, {})
+
+
+def wrong_hash(registry: Registry) -> None:
+    """a platform package whose bytes do not have the published hash: the stub is not let in"""
+    broken_registry(registry, "wrong hash", {"hash": "codex-linux-x64"}, {})
+
+
+def package_404(registry: Registry) -> None:
+    """404 for the package itself: told at once, with npm's own words"""
+    broken_registry(registry, "404 for the package", {"codex": 404}, {})
+
+
+def black_hole(registry: Registry) -> None:
+    """a registry that accepts and never answers: given up at the deadline"""
+    broken_registry(registry, "black hole, SKILL_INIT_NPM_TIMEOUT=15s", {"codex": "black-hole"},
+                    {"SKILL_INIT_NPM_TIMEOUT": "15s"})
+
+
+def no_network(_: Registry) -> None:
+    """no network at all: told within seconds, the status says what is missing, exit code 1"""
+    if os.geteuid() != 0 or not shutil.which("unshare"):
+        raise Skipped("needs root and unshare(1)")
+    w = World("https://registry.invalid/")
+    try:
+        start = time.monotonic()
+        process = w.start("ensure", wrap=("unshare", "-n"))
+        _, err = process.communicate(timeout=300)
+        took = time.monotonic() - start
+        claim(process.returncode == 1, err)
+        claim(all(not entry["present"] for entry in w.status().values()), w.status())
+        claim("iflow: unavailable" in err and re.search(r"EAI_AGAIN|ENOTFOUND|ECONNREFUSED", err), err)
+        outcome(f"no network, all four engines ({took:.0f} s)", "absent: npm's own words", "the next command installs it")
+    finally:
+        w.close()
+
+
+def full_disk(registry: Registry) -> None:
+    """the volume fills up in the middle of an install: the old CLI answers, and room brings the new one"""
+    if os.geteuid() != 0:
+        raise Skipped("needs root to mount a small volume")
+    for old in (False, True):
+        mount = pathlib.Path(World(registry.url).dir) / "small"
+        mount.mkdir()
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=36m" if old else "size=20m", "none", mount],
+                              capture_output=True, check=False)
+        if done.returncode:
+            raise Skipped("cannot mount a tmpfs here")
+        try:
+            w = world(registry, old, where=str(mount))
+            shutil.rmtree(w.dir / "cache/npm-cache", ignore_errors=True)
+            (w.dir / "table.toml").write_text("[engine.codex]\ndisk_mib = 0\n")
+            filler = w.dir / "filler"
+            stat = os.statvfs(mount)
+            # Past the check of the free space (32 MiB are always asked for), the space is taken while npm works.
+            subprocess.run(["mount", "-o", "remount,size=120m", mount], check=True)
+            process = w.start("upgrade" if old else "ensure", "codex")
+            while process.poll() is None and not list((w.prefix / ".skill-init/staging").glob("*")):
+                time.sleep(0.005)
+            with filler.open("wb") as file:
+                try:
+                    stat = os.statvfs(mount)
+                    file.write(b"x" * max(0, stat.f_bavail * stat.f_frsize - 3 * 1024 * 1024))
+                except OSError:
+                    pass
+            _, err = process.communicate(timeout=300)
+            claim(process.returncode == 1, f"exit {process.returncode}: {err}")
+            if old:
+                claim(w.answer() == OLD, w.answer())
+            filler.unlink()
+            w.init("upgrade", "codex")
+            claim(w.answer() == NEW, w.answer())
+            claim(not w.leftovers(), w.leftovers())
+            outcome(f"disk full while npm unpacks, {'upgrade' if old else 'install'}",
+                    "the old CLI answers" if old else "absent, with the reason", "the next command installs it")
+        finally:
+            subprocess.run(["umount", "-l", mount], check=False)
+            shutil.rmtree(mount.parent, ignore_errors=True)
+
+
+def too_little_room(registry: Registry) -> None:
+    """too little room is told before npm starts, with the numbers"""
+    w = world(registry, old=True)
+    try:
+        (w.dir / "table.toml").write_text("[engine.codex]\ndisk_mib = 900000000\n")
+        tried = w.init("upgrade", "codex", ok=False)
+        claim("MiB are needed" in tried.stderr, tried.stderr)
+        claim(w.answer() == OLD, w.answer())
+        outcome("too little room", "told before npm starts", "the old CLI answers")
+    finally:
+        w.close()
+
+
+def after_kill(w: World, what: str, moment: str, old: bool) -> None:
+    """What must hold after a kill: the old CLI, now; any CLI, after the next ensure; nothing left behind."""
+    if old:
+        claim(w.answer() in (OLD, NEW), f"{what} at {moment}: {w.answer()}")
+    mended = w.init("ensure", "codex", ok=None)
+    claim(mended.returncode == 0 and w.answer() in (OLD, NEW),
+          f"{what} at {moment}: ensure did not mend it: {w.answer()}\n{mended.stderr}")
+    claim(not w.leftovers(), f"{what} at {moment}: left behind: {w.leftovers()}")
+
+
+def sweep(registry: Registry, old: bool, victims: tuple[str, ...], moments: int) -> None:
+    verb = "upgrade" if old else "ensure"
+    w = world(registry, old)
+    start = time.monotonic()
+    w.init(verb, "codex")
+    span = time.monotonic() - start
+    w.close()
+    for victim in victims:
+        answered = 0
+        for n in range(moments):
+            w = world(registry, old)
+            try:
+                with Witness(w, {OLD, NEW}) as witness:
+                    process = w.start(verb, "codex")
+                    delay = span * (n + 0.5) / moments
+                    time.sleep(delay)
+                    kill(w, process, victim)
+                    process.communicate(timeout=120)
+                if old:
+                    claim(not witness.bad, f"{victim} killed at {delay:.2f} s: {witness.bad[:3]}")
+                    answered += witness.calls
+                after_kill(w, f"{verb}, {victim} killed", f"{delay:.2f} s", old)
+            finally:
+                w.close()
+        who = {"init": "init", "npm": "npm", "both": "init and npm"}[victim]
+        outcome(f"kill -9 of {who} at {moments} moments of an {'upgrade' if old else 'install'} of {span:.1f} s",
+                f"{answered} of {answered} calls answered" if old else "nothing to answer yet",
+                f"mended by the next ensure, {moments} of {moments}")
+
+
+def kill_sweep_of_an_upgrade(registry: Registry) -> None:
+    """kill -9 of init, of npm, of both, at 12 moments each of an upgrade: the old CLI answers, ensure mends"""
+    sweep(registry, True, ("init", "npm", "both"), 12)
+
+
+def kill_sweep_of_an_install(registry: Registry) -> None:
+    """kill -9 of init, of npm, of both, at 8 moments each of an install: the next ensure mends"""
+    sweep(registry, False, ("init", "npm", "both"), 8)
+
+
+CALLS = "rename,renameat,renameat2,symlink,symlinkat,link,linkat,unlink,unlinkat,rmdir,mkdir,mkdirat"
+
+
+def kill_at_every_change(registry: Registry) -> None:
+    """kill -9 at every single file operation of init in an upgrade, the switch included"""
+    if not shutil.which("strace"):
+        raise Skipped("needs strace to kill at an exact system call")
+    log = pathlib.Path("/var/tmp") / f"skill-init-strace-{os.getpid()}"
+    traced = ("strace", "-qq", "-o", str(log), "-e", f"trace={CALLS}")
+
+    def attempt(inject: tuple[str, ...]) -> tuple[World, Witness, subprocess.Popen, str]:
+        w = world(registry, old=True)
+        with Witness(w, {OLD, NEW}) as witness:
+            process = w.start("upgrade", "codex", wrap=(*traced, *inject))
+            _, err = process.communicate(timeout=300)
+        return w, witness, process, err
+
+    w, _, process, err = attempt(())
+    w.close()
+    if process.returncode:
+        raise Skipped(f"strace does not work here: {err.strip()[-200:]}")
+    lines = [line for line in log.read_text().splitlines() if "= " in line]
+    # The program's own folder operations, not those of reading: all of them are in the trace already.
+    total = len(lines)
+    first = next(n for n, line in enumerate(lines) if "staging" in line and "mkdir" in line)
+    moments = list(range(first + 1, total + 1))
+    answered = 0
+    for n in moments:
+        w, witness, process, err = attempt(("-e", f"inject={CALLS}:signal=SIGKILL:when={n}"))
+        try:
+            claim(process.returncode != 0, f"the kill at call {n} did not come: {err}")
+            claim(not witness.bad, f"call {n}, {lines[n - 1][:120]}: {witness.bad[:3]}")
+            answered += witness.calls
+            after_kill(w, "upgrade, init killed", f"call {n}: {lines[n - 1][:120]}", True)
+        finally:
+            w.close()
+    log.unlink(missing_ok=True)
+    outcome(f"kill -9 at each of the {len(moments)} file operations of init in an upgrade",
+            f"{answered} of {answered} calls answered", f"mended by the next ensure, {len(moments)} of {len(moments)}")
+
+
+def npm_by_hand_killed(registry: Registry) -> None:
+    """a documented npm install -g that is killed: the next ensure brings the CLI back, also without a network"""
+    span = 2.0
+    lost = 0
+    for n in range(8):
+        w = world(registry, old=True)
+        try:
+            process = subprocess.Popen([*w.npm("install"), "@openai/codex"], env=w.env, cwd=w.dir,
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+            time.sleep(span * (n + 0.5) / 8)
+            os.killpg(process.pid, 9)
+            process.wait()
+            lost += w.answer() not in (OLD, NEW)
+            w.env["npm_config_registry"] = "http://127.0.0.1:9/"
+            after_kill(w, "npm install -g by hand, killed", f"{span * (n + 0.5) / 8:.2f} s", False)
+        finally:
+            w.close()
+    outcome("kill -9 of somebody's npm install -g at 8 moments", f"the CLI was lost {lost} times (npm's way)",
+            "mended by the next ensure without a network, 8 of 8")
+
+
+def interrupted_first_npm_install(registry: Registry) -> None:
+    """a plain folder that npm had moved aside is brought back when npm was killed and nothing else is kept"""
+    w = world(registry)
+    try:
+        subprocess.run([*w.npm("install"), "@openai/codex@1.0.0"], env=w.env, check=True, capture_output=True)
+        package = w.prefix / "lib/node_modules/@openai/codex"
+        package.rename(package.with_name(".codex-Ab3dE5gH"))
+        (w.prefix / "bin/codex").unlink()
+        w.env["npm_config_registry"] = "http://127.0.0.1:9/"
+        w.init("ensure", "codex")
+        claim(w.answer() == OLD, w.answer())
+        claim(not w.leftovers(), w.leftovers())
+    finally:
+        w.close()
+
+
+def stop_in_the_middle(registry: Registry) -> None:
+    """SIGTERM in the middle of an install ends npm too and leaves with 143"""
+    w = world(registry)
+    try:
+        registry.trouble = {"codex-linux-x64/-/": "black-hole"}
+        process = w.start("ensure", "codex")
+        while not list((w.prefix / ".skill-init/staging").glob("*/lib/node_modules/@openai")) and process.poll() is None:
+            time.sleep(0.02)
+        process.terminate()
+        _, err = process.communicate(timeout=60)
+        claim(process.returncode == 143, f"exit {process.returncode}: {err}")
+        registry.trouble = {}
+        from world import npm_groups
+        claim(not npm_groups(w), "npm outlived its init")
+        claim(not w.leftovers(), w.leftovers())
+        w.init("ensure", "codex")
+        claim(w.answer() == NEW, w.answer())
+    finally:
+        registry.trouble = {}
+        w.close()
+
+
+ALL = [
+    ensure_makes_an_empty_prefix_work, the_old_cli_answers_throughout, npm_install_stays_good,
+    two_at_once_wait_for_each_other, stop_in_the_middle, interrupted_first_npm_install, package_404,
+    platform_package_404, platform_package_500, wrong_hash, black_hole, no_network, too_little_room, full_disk,
+    kill_sweep_of_an_install, kill_sweep_of_an_upgrade, kill_at_every_change, npm_by_hand_killed,
+]
