@@ -13,3 +13,4 @@ pub mod protocol;
 pub mod render;
 pub mod rundir;
 pub mod server;
+pub mod terminal;

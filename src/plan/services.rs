@@ -120,8 +120,20 @@ fn asked(kind: ProbeKind, start_period: u64) -> Probe {
 }
 
 fn gateway(settings: &Settings, found: &Found, defaults: &Defaults) -> Option<ServiceSpec> {
-    settings.get(&keys::GATEWAY).then(|| {
-        let mut spec = ServiceSpec::new("gateway", own(found, &["gateway"]), defaults);
+    let health = settings.get(&keys::GATEWAY);
+    // The terminal's door: ttyd's own socket, as its command line names it.
+    let terminal = found
+        .ttyd
+        .as_ref()
+        .filter(|_| terminal_wanted(settings, found))
+        .and_then(|command| command.iter().skip_while(|word| *word != "--interface").nth(1).map(String::as_str));
+    (health || terminal.is_some()).then(|| {
+        let mut arguments = vec!["gateway"];
+        if !health {
+            arguments.push("--no-health");
+        }
+        arguments.extend(terminal.into_iter().flat_map(|socket| ["--terminal", socket]));
+        let mut spec = ServiceSpec::new("gateway", own(found, &arguments), defaults);
         spec.secrets = vec!["UI_BASIC_AUTH_PASSWORD".to_owned()];
         spec.readiness = Some(said());
         spec.stop_grace = spec.stop_grace.min(Duration::from_secs(1));
@@ -186,14 +198,17 @@ fn reachable(host: &str) -> String {
     }
 }
 
-fn ttyd(settings: &Settings, found: &Found, defaults: &Defaults) -> Option<ServiceSpec> {
-    let wanted = match settings.get(&keys::TTYD).as_str() {
+fn terminal_wanted(settings: &Settings, found: &Found) -> bool {
+    match settings.get(&keys::TTYD).as_str() {
         "on" => true,
         "off" => false,
         // The Python worker starts its own terminals; the gateway is the only way in.
         _ => worker(settings, found) != Worker::Python && settings.get(&keys::GATEWAY),
-    };
-    let command = found.ttyd.clone().filter(|_| wanted)?;
+    }
+}
+
+fn ttyd(settings: &Settings, found: &Found, defaults: &Defaults) -> Option<ServiceSpec> {
+    let command = found.ttyd.clone().filter(|_| terminal_wanted(settings, found))?;
     let mut spec = ServiceSpec::new("ttyd", command, defaults);
     spec.stop_grace = spec.stop_grace.min(Duration::from_secs(2));
     // Agents under the terminal die of memory before the worker does.
@@ -234,7 +249,7 @@ mod tests {
             own_program: "/sbin/skill-init".into(),
             uvicorn: None,
             skill_api: Some("/sbin/skill-api".into()),
-            ttyd: Some(vec!["ttyd".to_owned()]),
+            ttyd: Some(["ttyd", "--interface", "/run/t/ttyd.sock"].map(str::to_owned).to_vec()),
         }
     }
 
@@ -261,6 +276,21 @@ mod tests {
         let python = Found { uvicorn: Some("/opt/venv/bin/uvicorn".into()), ..found() };
         assert_eq!(names(&plan(&[], &python)), ["gateway", "api", "agents"]);
         assert_eq!(names(&plan(&[("SKILL_INIT_TTYD", "on")], &python)), ["gateway", "api", "ttyd", "agents"]);
+    }
+
+    #[test]
+    fn the_gateway_publishes_the_terminal_exactly_where_it_runs() {
+        let command = |env: &[(&str, &str)], found: &Found| {
+            plan(env, found).into_iter().find(|s| s.name == "gateway").map(|s| s.command.join(" "))
+        };
+        let with = Some("/sbin/skill-init gateway --terminal /run/t/ttyd.sock".to_owned());
+        let alone = Some("/sbin/skill-init gateway --no-health --terminal /run/t/ttyd.sock".to_owned());
+        let without = Some("/sbin/skill-init gateway".to_owned());
+        assert_eq!(command(&[], &found()), with);
+        assert_eq!(command(&[("SKILL_INIT_TTYD", "off")], &found()), without);
+        assert_eq!(command(&[], &Found { ttyd: None, ..found() }), without);
+        assert_eq!(command(&[("SKILL_INIT_GATEWAY", "0")], &found()), None);
+        assert_eq!(command(&[("SKILL_INIT_GATEWAY", "0"), ("SKILL_INIT_TTYD", "on")], &found()), alone);
     }
 
     #[test]
