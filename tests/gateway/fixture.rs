@@ -138,12 +138,15 @@ pub fn command(
     arguments: &[&str],
     env: &[(&str, &str)],
 ) -> Command {
+    // A configuration file of its own, so that the machine's does not matter.
+    let configuration = control.with_file_name("init.toml");
+    std::fs::write(&configuration, "").unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_skill-init"));
     command
         .arg("gateway")
         .args(arguments)
         .env_clear()
-        .env("SKILL_INIT_CONFIG", control.with_file_name("no-such.toml"))
+        .env("SKILL_INIT_CONFIG", configuration)
         .env("SKILL_INIT_SOCKET", control)
         .env("SKILL_INIT_HTTP_ADDR", http.to_string())
         .env("UI_SHELL_TTYD_BIND_HOST", terminal.ip().to_string())
