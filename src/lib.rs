@@ -5,7 +5,7 @@
 //! (read)    (pure)    (write)     (one loop)
 //! ```
 //!
-//! Rooms, top to bottom; a room imports only rooms below it: `cli`, `supervise`, `control`, `apply`,
+//! Rooms, top to bottom; a room imports only rooms below it: `cli`, `tui`, `supervise`, `control`, `apply`,
 //! `plan`, `agents`, `probe`, `settings`, `layout`, `exit`, `sys`. `bare` stands beside them and uses
 //! `sys` and `exit` only. See ARCHITECTURE.md.
 
@@ -21,3 +21,4 @@ pub mod probe;
 pub mod settings;
 pub mod supervise;
 pub mod sys;
+pub mod tui;

@@ -141,6 +141,16 @@ pub struct SandboxRange {
     pub full_auto: bool,
 }
 
+/// A file of a terminal session's own folder.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionFile {
+    /// Path below the session's folder.
+    pub path: PathBuf,
+    /// Its content; `{sandbox}` stands for `true` or `false`.
+    pub content: String,
+}
+
 /// One agent CLI.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -175,6 +185,12 @@ pub struct Engine {
     /// Arguments in the web terminal.
     #[serde(default)]
     pub terminal_args: Vec<String>,
+    /// The same where the engine's sandbox does not work here; absent: `terminal_args` stands.
+    #[serde(default)]
+    pub terminal_free: Option<Vec<String>>,
+    /// Files written into a terminal session's own folder: what keeps the session tame.
+    #[serde(default, rename = "session")]
+    pub session_files: Vec<SessionFile>,
     /// Arguments that log in, for the terminal; absent: no such command, empty: the bare CLI asks itself.
     #[serde(default)]
     pub login: Option<Vec<String>>,

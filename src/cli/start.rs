@@ -10,6 +10,7 @@ use crate::{
         protocol::{self, Phase},
         rundir,
         server::Server,
+        terminal,
     },
     exit::Exit,
     layout::Layout,
@@ -68,7 +69,7 @@ pub(super) fn prepare(context: &Context, origin: Instant) -> Result<Prepared, Ex
 
 /// Supervises what the preparation planned.
 pub(super) fn supervise(context: &Context, prepared: Prepared) -> Exit {
-    let Prepared { settings, layout, plan, phases, warnings, origin } = prepared;
+    let Prepared { settings, layout, mut plan, phases, warnings, origin } = prepared;
     let (server, mut warnings) = match control(context, &settings, &layout) {
         Ok(server) => (Some(server), warnings),
         Err(reason) => {
@@ -76,6 +77,12 @@ pub(super) fn supervise(context: &Context, prepared: Prepared) -> Exit {
             (None, [warnings, vec![format!("no control socket: {reason}")]].concat())
         }
     };
+    if let Some(server) = &server
+        && let Err(error) = terminal::place(&mut plan.services, server.path(), owner(&settings))
+    {
+        tracing::warn!(%error, "no folder for the terminal's socket");
+        warnings.push(format!("terminal: {error}"));
+    }
     warnings.extend(plan.warnings());
     let run_dir = server.as_ref().and_then(|server| server.path().parent().map(Path::to_path_buf));
     let socket = server.as_ref().map(|server| server.path().to_path_buf());
@@ -156,6 +163,12 @@ fn control(context: &Context, settings: &Settings, layout: &Layout) -> Result<Se
     }
 }
 
+/// Uid and gid of the services.
+fn owner(settings: &Settings) -> (u32, u32) {
+    let own = (nix::unistd::geteuid(), nix::unistd::getegid());
+    plan::user(settings).filter(|_| own.0.is_root()).unwrap_or((own.0.as_raw(), own.1.as_raw()))
+}
+
 fn around(settings: &Settings, plan: &Plan, socket: Option<&Path>) -> Surroundings {
     let mut env = plan.environment.clone();
     if let Some(socket) = socket {
@@ -187,7 +200,11 @@ fn replan(context: &Context, socket: Option<PathBuf>) -> Replan {
     Arc::new(move || {
         let (settings, layout) = context.load_quietly()?;
         let facts = probe::run(&context.root, &layout, &context.env);
-        let plan = make_plan(&context, &settings, &layout, &facts);
+        let mut plan = make_plan(&context, &settings, &layout, &facts);
+        if let Some(socket) = &socket {
+            // Said at the start already.
+            let _ = terminal::place(&mut plan.services, socket, owner(&settings));
+        }
         Ok(Replanned {
             specs: plan.services.clone(),
             around: around(&settings, &plan, socket.as_deref()),
@@ -198,19 +215,23 @@ fn replan(context: &Context, socket: Option<PathBuf>) -> Replan {
 
 fn make_plan(context: &Context, settings: &Settings, layout: &Layout, facts: &Facts) -> Plan {
     let codex = plan::landlock::CodexSandbox::Unknown;
-    plan::make(&context.env.0, settings, layout, facts, codex, &found(context, layout))
+    plan::make(&context.env.0, settings, layout, facts, codex, &found(context, settings, layout))
 }
 
 /// What decides about services: looked up, never guessed.
-fn found(context: &Context, layout: &Layout) -> Found {
+fn found(context: &Context, settings: &Settings, layout: &Layout) -> Found {
     let path = context.env.get("PATH").unwrap_or("/usr/local/bin:/usr/bin:/bin");
     let in_path = |name: &str| path.split(':').map(|dir| Path::new(dir).join(name)).find(|file| executable(file));
     let own_program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("/proc/self/exe"));
     let beside = own_program.parent().map(|dir| dir.join("skill-api")).filter(|file| executable(file));
+    let ttyd = terminal::find_ttyd(settings, layout, path).unwrap_or_else(|mistake| {
+        tracing::warn!("{mistake}; no terminal");
+        None
+    });
     Found {
         uvicorn: layout.app.join("server/main.py").is_file().then(|| in_path("uvicorn")).flatten(),
         skill_api: beside.or_else(|| in_path("skill-api")),
-        ttyd: None,
+        ttyd: ttyd.map(|ttyd| terminal::ttyd_command(&ttyd, &own_program, Path::new(terminal::PLANNED))),
         own_program,
     }
 }

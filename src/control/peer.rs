@@ -91,13 +91,18 @@ pub fn ancestry(proc: &Path, pid: i32, own_pid: i32) -> Ancestry {
         if at <= 0 {
             return Ancestry::Outside;
         }
-        match std::fs::read(proc.join(at.to_string()).join("stat")).ok().and_then(|stat| parent(&stat)) {
+        match parent_of(proc, at) {
             Some(parent) => at = parent,
             // It has gone; or a parent ended while we looked, and its child has been adopted, perhaps by the init.
             None => return Ancestry::Unknown,
         }
     }
     Ancestry::Unknown
+}
+
+/// The parent of a process; `None`: it has gone or is hidden.
+pub fn parent_of(proc: &Path, pid: i32) -> Option<i32> {
+    std::fs::read(proc.join(pid.to_string()).join("stat")).ok().and_then(|stat| parent(&stat))
 }
 
 /// The parent's pid out of `/proc/PID/stat` (proc_pid_stat(5)): the second field after the last `)`, because the

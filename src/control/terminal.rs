@@ -10,7 +10,7 @@
 use super::rundir::{self, RunDirError};
 use crate::{
     layout::Layout,
-    settings::{Settings, keys},
+    settings::{Settings, keys, service::ServiceSpec},
 };
 use std::{
     os::unix::fs::PermissionsExt,
@@ -60,6 +60,22 @@ pub fn ttyd_command(ttyd: &Path, own_program: &Path, control_socket: &Path) -> V
     ]
     .map(str::to_owned);
     std::iter::once(ttyd.to_string_lossy().into_owned()).chain(words).collect()
+}
+
+/// The control socket that a plan is made with; the real one is known only once it is bound.
+pub const PLANNED: &str = "/run/skill-init/control.sock";
+
+/// Puts the real terminal socket in the place of the planned one, and makes its folder for `owner` (uid and gid of
+/// the services), where a service needs it.
+pub fn place(services: &mut [ServiceSpec], control_socket: &Path, owner: (u32, u32)) -> Result<(), RunDirError> {
+    let planned = rundir::terminal_socket(Path::new(PLANNED)).to_string_lossy().into_owned();
+    let real = rundir::terminal_socket(control_socket).to_string_lossy().into_owned();
+    let mut needed = false;
+    for word in services.iter_mut().flat_map(|service| &mut service.command).filter(|word| **word == planned) {
+        word.clone_from(&real);
+        needed = true;
+    }
+    if needed { prepare(control_socket, owner.0, owner.1).map(|_| ()) } else { Ok(()) }
 }
 
 /// Makes the folder of ttyd's socket, for the user that ttyd runs as; nobody else may enter it.

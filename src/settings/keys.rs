@@ -84,6 +84,7 @@ registry! {
         TTYD_HOST: String = "UI_SHELL_TTYD_BIND_HOST", "ui.ttyd_host", Kind::Host, Some("0.0.0.0"), "", "the address the terminal is published on";
         TTYD_PORT: i64 = "UI_SHELL_TTYD_PORT", "ui.ttyd_port", PORT, Some("7681"), "", "the port the terminal is published on";
         TERMINAL_TTL: i64 = "UI_SHELL_HARD_TTL_SECONDS", "ui.terminal_ttl", Kind::Int { min: 60, max: 86400 }, Some("1800"), "s", "a terminal session's time limit";
+        TERMINAL_KEEP: Duration = "SKILL_INIT_TERMINAL_KEEP", "ui.terminal_keep", Kind::Duration, Some("24h"), "", "how long the folder of an ended terminal session is kept, where the agent left files in it; 0: not at all";
         TERMINAL_ORIGINS: Vec<String> = "SKILL_INIT_TERMINAL_ORIGINS", "ui.terminal_origins", Kind::List, None, "", "further origins (scheme://host[:port]) whose pages may open the terminal, beside the one that it is published on";
     }
     "Supervision" {

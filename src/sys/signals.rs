@@ -92,6 +92,12 @@ pub fn is_ignored(signal: i32) -> bool {
     }
 }
 
+/// Ignores a signal. Unlike a handler, that outlives execve(2), where the child does not ask for the default.
+pub fn ignore(signal: i32) {
+    // SAFETY: SIG_IGN is a valid disposition; signal(2).
+    unsafe { libc::signal(signal, libc::SIG_IGN) };
+}
+
 /// Sets a signal back to its default disposition.
 pub fn set_default(signal: i32) {
     // SAFETY: SIG_DFL is a valid disposition; signal(2).

@@ -16,15 +16,15 @@ use std::{
 };
 
 /// Answers every status question with the status it holds; with `None` it never answers.
-pub struct Init {
-    pub dir: tempfile::TempDir,
-    pub status: Arc<Mutex<Option<Status>>>,
+pub(crate) struct Init {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) status: Arc<Mutex<Option<Status>>>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Init {
-    pub fn new(status: Option<Status>) -> Self {
+    pub(crate) fn new(status: Option<Status>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let policy = Policy {
             own_uid: nix::unistd::geteuid().as_raw(),
@@ -58,7 +58,7 @@ impl Init {
         Self { dir, status, stop: Some(stop), thread: Some(thread) }
     }
 
-    pub fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.dir.path().join("control.sock")
     }
 }
@@ -71,7 +71,7 @@ impl Drop for Init {
 }
 
 /// A container in good health.
-pub fn healthy() -> Status {
+pub(crate) fn healthy() -> Status {
     Status {
         state: State::Ready,
         live: true,
@@ -91,15 +91,15 @@ pub fn healthy() -> Status {
 }
 
 /// A gateway process; killed at the end of the value.
-pub struct Gateway {
-    pub http: SocketAddr,
-    pub terminal: SocketAddr,
+pub(crate) struct Gateway {
+    pub(crate) http: SocketAddr,
+    pub(crate) terminal: SocketAddr,
     child: Child,
 }
 
 impl Gateway {
     /// Starts it and waits until it says that it is ready.
-    pub fn start(control: &Path, arguments: &[&str], env: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(control: &Path, arguments: &[&str], env: &[(&str, &str)]) -> Self {
         let notify = tempfile::tempdir().unwrap();
         let said = UnixDatagram::bind(notify.path().join("notify")).unwrap();
         said.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
@@ -114,11 +114,11 @@ impl Gateway {
         Self { http, terminal, child }
     }
 
-    pub fn pid(&self) -> nix::unistd::Pid {
+    pub(crate) fn pid(&self) -> nix::unistd::Pid {
         nix::unistd::Pid::from_raw(self.child.id().cast_signed())
     }
 
-    pub fn wait(&mut self) -> ExitStatus {
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         self.child.wait().unwrap()
     }
 }
@@ -131,7 +131,7 @@ impl Drop for Gateway {
 }
 
 /// The gateway's command, in an environment of its own.
-pub fn command(
+pub(crate) fn command(
     control: &Path,
     http: SocketAddr,
     terminal: SocketAddr,
@@ -158,19 +158,19 @@ pub fn command(
 }
 
 /// An address that nobody listens on just now.
-pub fn free() -> SocketAddr {
+pub(crate) fn free() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 /// Connects; every read must make progress within a minute, so that a test fails instead of hanging.
-pub fn connect(address: SocketAddr) -> TcpStream {
+pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     stream
 }
 
 /// Sends bytes, reads to the end of the connection.
-pub fn raw(address: SocketAddr, bytes: &[u8]) -> String {
+pub(crate) fn raw(address: SocketAddr, bytes: &[u8]) -> String {
     let mut stream = connect(address);
     let _ = stream.write_all(bytes);
     let mut answer = Vec::new();
@@ -179,7 +179,7 @@ pub fn raw(address: SocketAddr, bytes: &[u8]) -> String {
 }
 
 /// One request with `Connection: close`: status and whole answer.
-pub fn request(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
+pub(crate) fn request(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)]) -> (u16, String) {
     let mut text = format!("{method} {path} HTTP/1.1\r\nConnection: close\r\n");
     if !headers.iter().any(|(name, _)| *name == "Host") {
         text.push_str(&format!("Host: {address}\r\n"));
@@ -192,17 +192,17 @@ pub fn request(address: SocketAddr, method: &str, path: &str, headers: &[(&str, 
     (status_of(&answer), answer)
 }
 
-pub fn get(address: SocketAddr, path: &str) -> (u16, String) {
+pub(crate) fn get(address: SocketAddr, path: &str) -> (u16, String) {
     request(address, "GET", path, &[])
 }
 
 /// The status code of an answer; 0: there is none.
-pub fn status_of(answer: &str) -> u16 {
+pub(crate) fn status_of(answer: &str) -> u16 {
     answer.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0)
 }
 
 /// Reads one response head, up to and with the empty line.
-pub fn head(stream: &mut TcpStream) -> String {
+pub(crate) fn head(stream: &mut TcpStream) -> String {
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// ttyd from SKILL_INIT_TEST_TTYD, PATH, or where the recipe of the container suite puts it.
-pub fn ttyd() -> Option<PathBuf> {
+pub(crate) fn ttyd() -> Option<PathBuf> {
     let named = std::env::var("SKILL_INIT_TEST_TTYD").ok().map(PathBuf::from);
     let path = std::env::var("PATH").unwrap_or_default();
     let found = named
@@ -50,10 +50,10 @@ fn start(ttyd: &Path, control: &Path, program: &[&str]) -> Ttyd {
 }
 
 /// A websocket client in a few lines: masked frames out, unmasked frames in (RFC 6455 section 5.2).
-pub struct WebSocket(TcpStream);
+pub(crate) struct WebSocket(TcpStream);
 
 impl WebSocket {
-    pub fn open(gateway: &Gateway) -> Self {
+    pub(crate) fn open(gateway: &Gateway) -> Self {
         let at = gateway.terminal;
         let mut stream = connect(at);
         let request = format!(
@@ -71,7 +71,7 @@ impl WebSocket {
         socket
     }
 
-    pub fn send(&mut self, payload: &[u8]) {
+    pub(crate) fn send(&mut self, payload: &[u8]) {
         let length = u8::try_from(payload.len()).unwrap();
         assert!(length < 126);
         let mut frame = vec![0x82, 0x80 | length, 0, 0, 0, 0];
@@ -79,12 +79,12 @@ impl WebSocket {
         self.0.write_all(&frame).unwrap();
     }
 
-    pub fn typed(&mut self, text: &str) {
+    pub(crate) fn typed(&mut self, text: &str) {
         self.send(format!("0{text}").as_bytes());
     }
 
     /// Terminal output until it holds `text`; `None`: the connection ended before.
-    pub fn until(&mut self, text: &str) -> Option<String> {
+    pub(crate) fn until(&mut self, text: &str) -> Option<String> {
         let mut output = Vec::new();
         loop {
             if String::from_utf8_lossy(&output).contains(text) {

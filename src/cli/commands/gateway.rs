@@ -8,6 +8,7 @@ use crate::{
     },
     exit::Exit,
     settings::{Settings, keys},
+    supervise::log,
 };
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -35,6 +36,7 @@ pub fn run(args: Args, context: &Context) -> Exit {
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
+    log::init(&settings);
     let explicit = settings.get_opt(&keys::SOCKET);
     let uid = nix::unistd::geteuid().as_raw();
     let control = rundir::candidates(explicit.as_deref(), &layout.mode, context.env.get("XDG_RUNTIME_DIR"), uid);
