@@ -4,7 +4,7 @@
 //! signal between two steps ends the start; the steps themselves are short.
 
 use crate::{
-    apply,
+    agents, apply,
     cli::{Context, output},
     control::{
         peer::Policy,
@@ -218,8 +218,15 @@ fn replan(context: &Context, socket: Option<PathBuf>) -> Replan {
     })
 }
 
-fn make_plan(context: &Context, settings: &Settings, layout: &Layout, facts: &Facts) -> Plan {
-    let codex = plan::landlock::CodexSandbox::Unknown;
+/// The plan without the files; `apply` looks at those itself.
+pub(super) fn make_plan(context: &Context, settings: &Settings, layout: &Layout, facts: &Facts) -> Plan {
+    use plan::landlock::CodexSandbox;
+    let verdict = agents::sandbox::read(layout).and_then(|verdicts| agents::sandbox::landlock_enabled(&verdicts));
+    let codex = match verdict {
+        Some((true, _)) => CodexSandbox::Works,
+        Some((false, _)) => CodexSandbox::Fails,
+        None => CodexSandbox::Unknown,
+    };
     plan::make(&context.env.0, settings, layout, facts, codex, &found(context, settings, layout))
 }
 
