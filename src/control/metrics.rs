@@ -163,7 +163,46 @@ impl Exposition {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::protocol::{Gauge, Phase, ServiceStatus, Usage};
+    use crate::control::protocol::{Concurrency, Gauge, Orphans, Phase, ServiceStatus, Usage};
+    use std::collections::BTreeSet;
+
+    /// A status in which everything is known, so that every metric appears.
+    fn full() -> Status {
+        let known = Gauge { used: Some(1), limit: Some(2) };
+        Status {
+            concurrency: Concurrency { binds: "cpu".into(), ..Concurrency::default() },
+            usage: Usage { pids: known.clone(), memory: known },
+            orphans: Orphans { zombies: Some(0), ..Orphans::default() },
+            phases: vec![Phase { name: "probe".into(), microseconds: 1 }],
+            services: vec![ServiceStatus { name: "api".into(), ..ServiceStatus::default() }],
+            ..Status::default()
+        }
+    }
+
+    fn exposed() -> BTreeSet<String> {
+        let text = text(Some(&full()), Counts::default());
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        samples.map(|line| line.split(['{', ' ']).next().unwrap().to_owned()).collect()
+    }
+
+    fn named(text: &str) -> BTreeSet<String> {
+        let words = text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        words.filter(|word| word.starts_with("skill_init_")).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn the_documented_metrics_are_exactly_those_that_exist() {
+        assert_eq!(named(include_str!("../../docs/metrics.md")), exposed());
+    }
+
+    #[test]
+    fn the_dashboard_shows_no_metric_that_does_not_exist() {
+        let dashboard = include_str!("../../docs/grafana-dashboard.json");
+        serde_json::from_str::<serde_json::Value>(dashboard).unwrap();
+        let (shown, exposed) = (named(dashboard), exposed());
+        assert!(shown.len() > 15, "{shown:?}");
+        assert_eq!(shown.difference(&exposed).collect::<Vec<_>>(), Vec::<&String>::new());
+    }
 
     #[test]
     fn hostile_names_are_escaped() {
