@@ -39,7 +39,8 @@ pub fn init(settings: &Settings) {
     };
     let own = fmt::layer().with_writer(|| Stderr);
     let own: Box<dyn Layer<Registry> + Send + Sync> = if text {
-        own.with_target(false).with_ansi(io::stderr().is_terminal()).boxed()
+        // Colours would need the subscriber's `ansi` feature; asked for without it they are a panic.
+        own.with_target(false).with_ansi(false).boxed()
     } else {
         own.json().flatten_event(true).with_current_span(false).with_target(false).boxed()
     };
