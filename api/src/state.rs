@@ -11,7 +11,7 @@ use crate::{
     store::{Kind, Request, Run, Store, StoreError},
 };
 use std::{io, sync::Arc, time::Duration};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 /// What handlers share: `axum::extract::State<Shared>`.
 pub type Shared = Arc<App>;
@@ -33,6 +33,10 @@ pub struct App {
     pub events: Hub,
     /// Runs that this worker holds.
     pub live: Arc<Live>,
+    /// Held while engines are upgraded.
+    pub(crate) upgrading: Arc<Mutex<()>>,
+    /// Held while opencode is asked for its models.
+    pub(crate) probing_models: Arc<Mutex<()>>,
     /// The stop, once asked for.
     pub stop: Stop,
 }
@@ -75,10 +79,13 @@ impl App {
             admission: Admission::new(config.limits),
             events: Hub::default(),
             live: Arc::default(),
+            upgrading: Arc::default(),
+            probing_models: Arc::default(),
             stop: Stop::default(),
             config,
         });
         app.take_limits().await;
+        app.settle_upgrades().await;
         app.recover().await.map_err(|source| StartError::Store { path: path.clone(), source })?;
         app.schedule();
         Ok(app)

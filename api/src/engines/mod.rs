@@ -11,6 +11,7 @@
 //! | `trust` | the run's entry in the engine's trust store |
 //! | `models`, `upgrades` | `/v1/engines/...` |
 
+mod auth_status;
 pub mod command;
 mod configs;
 mod environment;
@@ -92,20 +93,34 @@ impl Engines {
     pub async fn verdict(&self, name: &str) -> Verdict {
         let file = self.sandbox.read(&self.layout.sandbox_status()).await;
         let version = self.status().await.0.get(name).map(|one| one.version.clone()).unwrap_or_default();
-        sandbox::verdict(&file, self.get(name), &version, self.policy, self.env.get("LANDLOCK_ENABLED"))
+        sandbox::verdict(&file, self.get(name), &version, self.policy)
     }
 
     /// The CLI: the managed one, else the first on PATH.
     pub fn program(&self, engine: &Engine) -> Option<PathBuf> {
-        skill_init::agents::environment::path(&self.env, &self.layout)
-            .split(':')
-            .map(|dir| Path::new(dir).join(&engine.binary))
-            .find(|path| nix::unistd::access(path, nix::unistd::AccessFlags::X_OK).is_ok() && path.is_file())
+        let path = skill_init::agents::environment::path(&self.env, &self.layout);
+        skill_init::agents::run::find_in_path(&engine.binary, &path)
     }
 
     /// The environment of a run's engine.
     pub fn environment(&self, run: &Run, folder: &Path) -> BTreeMap<String, String> {
         environment::of_run(&self.env, &self.layout, &run.engine, &self.extra_env, &run.run_id, folder)
+    }
+
+    /// The environment of a question to an engine that is no run.
+    pub(crate) fn probe_environment(&self, engine: &str) -> BTreeMap<String, String> {
+        let mut env =
+            environment::of_run(&self.env, &self.layout, engine, &self.extra_env, "", &self.layout.agent_home);
+        env.remove(process::RUN_ID);
+        env
+    }
+
+    /// `skill-init`: beside this program, else on PATH.
+    pub(crate) fn init_program(&self) -> Option<PathBuf> {
+        let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("skill-init")));
+        beside
+            .filter(|path| path.is_file())
+            .or_else(|| skill_init::agents::run::find_in_path("skill-init", self.env.get("PATH").unwrap_or_default()))
     }
 
     /// Where everything lies.

@@ -1,1 +1,299 @@
-//! Models that an engine offers.
+//! Models of an engine: the greatest pinned snapshot not newer than the CLI, or what `opencode models` said last.
+//!
+//! Snapshots are `models_<version>.json` in `<data>/engine_catalog/models/<engine>`, where clients add them, and in
+//! the image's own `server/assets/models/<engine>`. No request ever waits for a CLI: opencode is asked in the background.
+
+use super::Engines;
+use crate::{
+    error::{ApiError, ApiResult},
+    files,
+    state::App,
+    time::{now_ms, rfc3339},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use skill_init::agents::catalogue::Version;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::process::Command;
+
+/// How old opencode's list may be before it is asked again.
+const PROBE_AGE: Duration = Duration::from_secs(3600);
+/// Deadline of `opencode models`.
+const PROBE_DEADLINE: Duration = Duration::from_secs(20);
+
+/// A model.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Model {
+    /// Its id, as `--model` takes it.
+    pub id: String,
+    /// For people.
+    #[serde(default)]
+    pub display_name: Option<String>,
+    /// Going away.
+    #[serde(default)]
+    pub deprecated: bool,
+    /// Anything.
+    #[serde(default)]
+    pub notes: Option<String>,
+    /// Levels of effort.
+    #[serde(default)]
+    pub supported_effort: Option<Vec<String>>,
+    /// opencode: the provider.
+    #[serde(default)]
+    pub provider: Option<String>,
+    /// opencode: the model at the provider.
+    #[serde(default)]
+    pub model: Option<String>,
+}
+
+/// `POST /v1/engines/{e}/models/snapshots`.
+#[derive(Debug, Deserialize)]
+pub struct NewSnapshot {
+    /// The models.
+    pub models: Vec<Model>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct File {
+    #[serde(default)]
+    models: Vec<Model>,
+}
+
+struct Snapshot {
+    version: String,
+    path: PathBuf,
+}
+
+impl Engines {
+    fn snapshot_folders(&self, engine: &str) -> [PathBuf; 2] {
+        [self.catalog().join("models").join(engine), self.layout().app.join("server/assets/models").join(engine)]
+    }
+
+    fn catalog(&self) -> PathBuf {
+        self.layout().data.join("engine_catalog")
+    }
+
+    fn probe_cache(&self) -> PathBuf {
+        self.catalog().join("opencode_models_cache.json")
+    }
+}
+
+/// Every snapshot of these folders, oldest first; the first folder's count more. Blocking.
+fn snapshots(folders: &[PathBuf]) -> Vec<Snapshot> {
+    let mut out: Vec<(Version, Snapshot)> = Vec::new();
+    for folder in folders {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let Some(text) = name.strip_prefix("models_").and_then(|rest| rest.strip_suffix(".json")) else { continue };
+            let Some(version) = Version::find(text) else { continue };
+            if !out.iter().any(|(known, _)| *known == version) {
+                out.push((version, Snapshot { version: text.to_owned(), path: entry.path() }));
+            }
+        }
+    }
+    out.sort_by_key(|(version, _)| *version);
+    out.into_iter().map(|(_, snapshot)| snapshot).collect()
+}
+
+fn read(path: &Path) -> Result<Vec<Model>, String> {
+    let bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    serde_json::from_slice::<File>(&bytes)
+        .map(|file| file.models)
+        .map_err(|error| format!("{}: {error}", path.display()))
+}
+
+impl App {
+    /// The models of an engine, as `GET /v1/engines/{e}/models` shows them.
+    pub async fn models(self: &Arc<Self>, engine: &str) -> ApiResult<Value> {
+        if engine == "opencode" {
+            self.refresh_opencode();
+        }
+        let view = self.model_view(engine).await?;
+        let field = |name: &str| view.get(name).cloned().unwrap_or_default();
+        Ok(json!({
+            "engine": engine, "cli_version_detected": field("cli_version_detected"),
+            "snapshot_version_used": field("resolved_snapshot_version"), "source": field("source"),
+            "fallback_reason": field("fallback_reason"), "models": field("models"),
+        }))
+    }
+
+    /// The same with the files behind it, as `.../models/manifest` shows it.
+    pub async fn model_view(&self, engine: &str) -> ApiResult<Value> {
+        if self.engines.get(engine).is_none() {
+            return Err(ApiError::not_found(format!("Engine '{engine}' not found")));
+        }
+        let version = self.engines.status().await.version(engine);
+        let (name, folders, cache) =
+            (engine.to_owned(), self.engines.snapshot_folders(engine), self.engines.probe_cache());
+        Ok(tokio::task::spawn_blocking(move || view(&name, version.as_deref(), &folders, &cache)).await?)
+    }
+
+    /// Pins the models for the CLI that is installed: 409 where they are pinned, or no version is known.
+    pub async fn add_snapshot(&self, engine: &str, new: NewSnapshot) -> ApiResult<Value> {
+        if self.engines.get(engine).is_none() {
+            return Err(ApiError::not_found(format!("Engine '{engine}' not found")));
+        }
+        if engine == "opencode" {
+            return Err(ApiError::conflict("opencode's models are probed, not pinned"));
+        }
+        let Some(version) = self.engines.status().await.version(engine) else {
+            return Err(ApiError::conflict("CLI version not detected"));
+        };
+        let [folder, _] = self.engines.snapshot_folders(engine);
+        tokio::task::spawn_blocking(move || {
+            fs::create_dir_all(&folder)?;
+            let path = folder.join(format!("models_{version}.json"));
+            if path.exists() {
+                return Err(ApiError::conflict(format!("Snapshot already exists for version {version}")));
+            }
+            files::write_json(&path, &json!({"models": new.models}))?;
+            Ok(())
+        })
+        .await??;
+        self.model_view(engine).await
+    }
+
+    /// Asks opencode again where its list is old; nobody waits for it, and only one asks at a time.
+    fn refresh_opencode(self: &Arc<Self>) {
+        let Ok(only) = Arc::clone(&self.probing_models).try_lock_owned() else { return };
+        let app = Arc::clone(self);
+        tokio::spawn(async move {
+            let cache = app.engines.probe_cache();
+            let fresh = tokio::fs::metadata(&cache)
+                .await
+                .and_then(|meta| meta.modified())
+                .is_ok_and(|at| at.elapsed().is_ok_and(|age| age < PROBE_AGE));
+            if !fresh && let Err(error) = app.ask_opencode(&cache).await {
+                tracing::warn!(%error, "opencode's models are not known");
+                // Not asked again by every request of the next minute.
+                tokio::time::sleep(Duration::from_secs(60)).await;
+            }
+            drop(only);
+        });
+    }
+
+    async fn ask_opencode(&self, cache: &Path) -> Result<(), String> {
+        let engine = self.engines.get("opencode").ok_or("not in the table of engines")?;
+        let program = self.engines.program(engine).ok_or("not installed")?;
+        let home = self.engines.layout().agent_home.clone();
+        let child = Command::new(program)
+            .arg("models")
+            .env_clear()
+            .envs(self.engines.probe_environment("opencode"))
+            .current_dir(home)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(|error| error.to_string())?;
+        let output = tokio::time::timeout(PROBE_DEADLINE, child.wait_with_output())
+            .await
+            .map_err(|_| "opencode models did not end in time".to_owned())?
+            .map_err(|error| error.to_string())?;
+        let models: Vec<Model> = String::from_utf8_lossy(&output.stdout).lines().filter_map(of_line).collect();
+        if models.is_empty() {
+            return Err(format!("opencode models named none ({})", output.status));
+        }
+        let (cache, record) = (cache.to_owned(), json!({"updated_at": rfc3339(now_ms()), "models": models}));
+        tokio::task::spawn_blocking(move || {
+            if let Some(folder) = cache.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            files::write_json(&cache, &record)
+        })
+        .await
+        .map_err(|error| error.to_string())?
+        .map_err(|error| error.to_string())
+    }
+}
+
+/// `provider/model`.
+fn of_line(line: &str) -> Option<Model> {
+    let line = line.trim();
+    let (provider, model) = line.split_once('/')?;
+    let plain = |text: &str| !text.is_empty() && !text.contains(char::is_whitespace);
+    (plain(provider) && plain(model)).then(|| Model {
+        id: line.to_owned(),
+        display_name: Some(line.to_owned()),
+        deprecated: false,
+        notes: None,
+        supported_effort: None,
+        provider: Some(provider.to_owned()),
+        model: Some(model.to_owned()),
+    })
+}
+
+/// Pure but for the files it reads.
+fn view(engine: &str, version: Option<&str>, folders: &[PathBuf], cache: &Path) -> Value {
+    if engine == "opencode" && cache.exists() {
+        let (models, reason) = match read(cache) {
+            Ok(models) => (models, None),
+            Err(reason) => (Vec::new(), Some(reason)),
+        };
+        return json!({
+            "engine": engine, "cli_version_detected": version, "manifest": {"snapshots": []},
+            "resolved_snapshot_version": null, "resolved_snapshot_file": null, "source": "runtime_probe_cache",
+            "fallback_reason": reason, "models": models,
+        });
+    }
+    let all = snapshots(folders);
+    let detected = version.and_then(Version::find);
+    let below = all.iter().rev().find(|s| Version::find(&s.version).zip(detected).is_some_and(|(s, d)| s <= d));
+    let (used, mut reason) = match (below, detected) {
+        (Some(snapshot), _) => (Some(snapshot), None),
+        (None, Some(_)) => (all.first(), Some("no snapshot is as old as the CLI; the oldest is used")),
+        (None, None) => (all.last(), Some("the CLI's version is not known; the newest snapshot is used")),
+    };
+    if all.is_empty() {
+        reason = Some("no snapshot is pinned");
+    }
+    let (models, reason) = match used.map(|snapshot| read(&snapshot.path)) {
+        Some(Ok(models)) => (models, reason.map(str::to_owned)),
+        Some(Err(error)) => (Vec::new(), Some(error)),
+        None => (Vec::new(), reason.map(str::to_owned)),
+    };
+    let listed: Vec<Value> = all.iter().map(|s| json!({"version": s.version, "file": s.path})).collect();
+    json!({
+        "engine": engine, "cli_version_detected": version, "manifest": {"snapshots": listed},
+        "resolved_snapshot_version": used.map(|s| &s.version), "resolved_snapshot_file": used.map(|s| &s.path),
+        "source": "pinned_snapshot", "fallback_reason": reason, "models": models,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_greatest_snapshot_not_newer_than_the_cli_is_used() {
+        let dir = tempfile::tempdir().unwrap();
+        for version in ["0.9.0", "0.99.0", "0.100.0"] {
+            let body = json!({"models": [{"id": version}]});
+            fs::write(dir.path().join(format!("models_{version}.json")), body.to_string()).unwrap();
+        }
+        let used = |version: Option<&str>| {
+            let view = view("codex", version, &[dir.path().to_owned()], Path::new("/none"));
+            (view["resolved_snapshot_version"].as_str().unwrap().to_owned(), view["fallback_reason"].is_null())
+        };
+        assert_eq!(used(Some("0.99.5")), ("0.99.0".to_owned(), true));
+        assert_eq!(used(Some("1.0.0")), ("0.100.0".to_owned(), true));
+        assert_eq!(used(Some("0.1.0")), ("0.9.0".to_owned(), false));
+        assert_eq!(used(None), ("0.100.0".to_owned(), false));
+    }
+
+    #[test]
+    fn opencode_lines_are_provider_and_model() {
+        let model = of_line("openrouter/google/gemini-3").unwrap();
+        assert_eq!((model.provider.as_deref(), model.model.as_deref()), (Some("openrouter"), Some("google/gemini-3")));
+        assert!(of_line("Database migration: 1/2 done").is_none());
+        assert!(of_line("").is_none());
+    }
+}

@@ -1,8 +1,9 @@
 //! Init's sandbox verdicts (`agent_sandbox.json`), and what counts while there is none. Pure.
 //!
 //! Never a silent `--yolo`: without a verdict the confined flags are used, so that a sandbox that does not work makes
-//! the run fail, not run free. Free flags come only from a verdict, from `LANDLOCK_ENABLED=0` (codex) or from an
-//! engine that has no sandbox, and each of these is a warning of the run.
+//! the run fail, not run free. Free flags come only from a verdict, from `SKILL_INIT_SANDBOX=off` or from an engine
+//! that has no sandbox, and each of these is a warning of the run. `LANDLOCK_ENABLED=0` is no such verdict: it says
+//! that `--full-auto` does not exist or does not work, which is true of every present codex.
 
 use crate::config::SandboxPolicy;
 use serde::{Deserialize, Serialize};
@@ -44,13 +45,7 @@ pub struct Verdict {
 }
 
 /// The verdict that counts.
-pub(super) fn verdict(
-    file: &SandboxFile,
-    engine: Option<&Engine>,
-    version: &str,
-    policy: SandboxPolicy,
-    landlock: Option<&str>,
-) -> Verdict {
+pub(super) fn verdict(file: &SandboxFile, engine: Option<&Engine>, version: &str, policy: SandboxPolicy) -> Verdict {
     let Some(engine) = engine else { return Verdict::default() };
     if let Some(verdict) = file.engines.get(&engine.name)
         && Version::find(&verdict.version) == Version::find(version)
@@ -63,11 +58,9 @@ pub(super) fn verdict(
     // The newest range where the version is not known yet.
     let latest = Version(u64::MAX, 0, 0);
     let range = engine.sandbox_for(Version::find(version).unwrap_or(latest)).cloned().unwrap_or_default();
-    let denied = engine.name == "codex" && matches!(landlock.map(str::trim), Some("0" | "false" | "no" | "off"));
     let (confined, evidence) = match &range.mechanism {
         None => (false, format!("{} has no sandbox of its own", engine.name)),
         Some(_) if policy == SandboxPolicy::Off => (false, "SKILL_INIT_SANDBOX=off".to_owned()),
-        Some(_) if denied => (false, "LANDLOCK_ENABLED=0".to_owned()),
         Some(mechanism) => (true, format!("{mechanism}: not probed yet; the confined flags are used all the same")),
     };
     Verdict {
@@ -86,19 +79,19 @@ mod tests {
     use super::*;
     use skill_init::agents::catalogue::Catalogue;
 
-    fn of(engine: &str, file: &SandboxFile, policy: SandboxPolicy, landlock: Option<&str>) -> Verdict {
-        verdict(file, Catalogue::built_in().get(engine), "0.169.0", policy, landlock)
+    fn of(engine: &str, file: &SandboxFile, policy: SandboxPolicy) -> Verdict {
+        verdict(file, Catalogue::built_in().get(engine), "0.169.0", policy)
     }
 
     #[test]
     fn without_a_verdict_codex_is_confined_and_never_silently_free() {
         let empty = SandboxFile::default();
-        let auto = of("codex", &empty, SandboxPolicy::Auto, None);
+        let auto = of("codex", &empty, SandboxPolicy::Auto);
         assert_eq!((auto.confined, auto.flags), (true, vec!["--sandbox".to_owned(), "workspace-write".to_owned()]));
-        assert_eq!(of("codex", &empty, SandboxPolicy::Auto, Some("0")).flags, ["--yolo"]);
-        assert!(!of("codex", &empty, SandboxPolicy::Require, Some("0")).usable);
-        assert!(!of("opencode", &empty, SandboxPolicy::Require, None).usable);
-        assert!(of("opencode", &empty, SandboxPolicy::Auto, None).usable);
+        assert_eq!(of("codex", &empty, SandboxPolicy::Off).flags, ["--yolo"]);
+        assert!(of("codex", &empty, SandboxPolicy::Require).confined);
+        assert!(!of("opencode", &empty, SandboxPolicy::Require).usable);
+        assert!(of("opencode", &empty, SandboxPolicy::Auto).usable);
     }
 
     #[test]
@@ -107,9 +100,9 @@ mod tests {
             r#"{"engines":{"codex":{"version":"codex-cli 0.169.0","confined":false,"usable":true,"evidence":"bwrap refused","flags":["--yolo"]}}}"#,
         )
         .unwrap();
-        assert_eq!(of("codex", &file, SandboxPolicy::Auto, None).flags, ["--yolo"]);
-        assert!(!of("codex", &file, SandboxPolicy::Require, None).usable);
-        let other = verdict(&file, Catalogue::built_in().get("codex"), "0.170.0", SandboxPolicy::Auto, None);
+        assert_eq!(of("codex", &file, SandboxPolicy::Auto).flags, ["--yolo"]);
+        assert!(!of("codex", &file, SandboxPolicy::Require).usable);
+        let other = verdict(&file, Catalogue::built_in().get("codex"), "0.170.0", SandboxPolicy::Auto);
         assert!(other.confined);
     }
 }

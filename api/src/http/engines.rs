@@ -1,11 +1,29 @@
-//! `/v1/engines`: list, models, authentication status, upgrades.
+//! `/v1/engines`: list, models, authentication status, upgrades. None of them waits for a CLI.
 
-use crate::state::Shared;
-use axum::{Json, Router, extract::State, routing::get};
+use super::extract::Body;
+use crate::{
+    engines::{models::NewSnapshot, upgrades::NewUpgrade},
+    error::{ApiError, ApiResult},
+    state::Shared,
+};
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    routing::{get, post},
+};
 use serde_json::{Value, json};
 
 pub(super) fn router(app: &Shared) -> Router {
-    Router::new().route("/v1/engines", get(list)).with_state(app.clone())
+    Router::new()
+        .route("/v1/engines", get(list))
+        .route("/v1/engines/auth-status", get(auth_status))
+        .route("/v1/engines/upgrades", post(upgrade))
+        .route("/v1/engines/upgrades/{id}", get(upgrade_status))
+        .route("/v1/engines/{engine}/models", get(models))
+        .route("/v1/engines/{engine}/models/manifest", get(manifest))
+        .route("/v1/engines/{engine}/models/snapshots", post(snapshot))
+        .route("/v1/engines/{engine}/sandbox", get(sandbox))
+        .with_state(app.clone())
 }
 
 async fn list(State(app): State<Shared>) -> Json<Value> {
@@ -17,4 +35,42 @@ async fn list(State(app): State<Shared>) -> Json<Value> {
         .map(|name| json!({"engine": name, "cli_version_detected": status.version(name)}))
         .collect();
     Json(json!({"engines": engines}))
+}
+
+async fn auth_status(State(app): State<Shared>) -> ApiResult<Json<Value>> {
+    let status = app.engines.status().await;
+    let engines = tokio::task::spawn_blocking(move || app.engines.auth_status(&status)).await?;
+    Ok(Json(json!({"engines": engines})))
+}
+
+async fn models(State(app): State<Shared>, Path(engine): Path<String>) -> ApiResult<Json<Value>> {
+    app.models(&engine).await.map(Json)
+}
+
+async fn manifest(State(app): State<Shared>, Path(engine): Path<String>) -> ApiResult<Json<Value>> {
+    app.model_view(&engine).await.map(Json)
+}
+
+async fn snapshot(
+    State(app): State<Shared>,
+    Path(engine): Path<String>,
+    Body(new): Body<NewSnapshot>,
+) -> ApiResult<Json<Value>> {
+    app.add_snapshot(&engine, new).await.map(Json)
+}
+
+async fn sandbox(State(app): State<Shared>, Path(engine): Path<String>) -> ApiResult<Json<Value>> {
+    if app.engines.get(&engine).is_none() {
+        return Err(ApiError::not_found(format!("Engine '{engine}' not found")));
+    }
+    Ok(Json(json!({"engine": engine, "sandbox": app.engines.verdict(&engine).await})))
+}
+
+async fn upgrade(State(app): State<Shared>, Body(new): Body<NewUpgrade>) -> ApiResult<Json<Value>> {
+    let id = app.start_upgrade(new).await?;
+    Ok(Json(json!({"request_id": id, "status": "queued"})))
+}
+
+async fn upgrade_status(State(app): State<Shared>, Path(id): Path<String>) -> ApiResult<Json<Value>> {
+    app.upgrade_record(&id).await?.map(Json).ok_or_else(|| ApiError::not_found("Upgrade request not found"))
 }
