@@ -78,6 +78,9 @@ pub(super) async fn list(
     Params(query): Params<HistoryQuery>,
 ) -> ApiResult<Response> {
     let (_, run) = at.both(&id).await?;
+    if let Some(run) = &run {
+        at.app.whole_log(run).await;
+    }
     history(id, run.map(|run| at.folder(&run)), query).await
 }
 

@@ -10,7 +10,7 @@ use crate::{
     store::{Finish, Run, RunStatus},
 };
 use serde_json::json;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 impl App {
     /// Ends a run; `false` where it had ended already.
@@ -60,9 +60,21 @@ impl App {
                 }
             });
             let _ = last.await;
+            if let Err(error) = self.store.log_ended(&run.run_id).await {
+                tracing::warn!(run = %run.run_id, %error, "the next start looks at this log again");
+            }
             self.events.end(&run.run_id);
         }
         ended
+    }
+
+    /// Until the log of a run that has ended is whole: its row changes a moment before its last event is written.
+    pub async fn whole_log(&self, run: &Run) {
+        if run.status.is_terminal()
+            && let Some(mut bell) = self.events.listen(&run.run_id)
+        {
+            let _ = tokio::time::timeout(Duration::from_secs(5), bell.wait_for(|mark| mark.ended)).await;
+        }
     }
 
     /// Seconds that an interactive run waits for its user.

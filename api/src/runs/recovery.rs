@@ -16,9 +16,9 @@ use super::{
 };
 use crate::{
     engines::process,
-    events,
+    events::{self, kind},
     state::App,
-    store::{RunFilter, RunStatus, StoreError},
+    store::{Run, RunStatus, StoreError},
 };
 use std::{collections::HashSet, fs, sync::Arc};
 
@@ -31,6 +31,10 @@ impl App {
         let settled = tokio::task::spawn_blocking(move || name_folders(&runs, &known)).await;
         if let Err(error) = settled {
             tracing::error!(%error, "unfinished run folders could not be settled");
+        }
+        let open_logs = self.store.open_logs().await?;
+        for run in &open_logs {
+            self.events.open(&run.run_id);
         }
         let mut broken = Vec::new();
         for run in unfinished {
@@ -58,34 +62,38 @@ impl App {
                 app.settle(&run, settled, None).await;
             }
             app.retry_trust().await;
-            app.complete_logs().await;
+            app.complete_logs(open_logs).await;
         });
         Ok(())
     }
 
     /// A worker that died between the row and the last event left a log without an end.
-    async fn complete_logs(&self) {
-        let filter = RunFilter { status: None, limit: 64, offset: 0 };
-        let Ok((runs, _)) = self.store.runs(filter).await else { return };
-        for run in runs.into_iter().filter(|run| run.status.is_terminal()) {
+    async fn complete_logs(&self, open: Vec<Run>) {
+        for run in open {
             let folder = RunFolder::new(&self.config.runs_dir(), &run.run_id);
             let bell = self.events.open(&run.run_id);
+            let row = run.clone();
             let completed = tokio::task::spawn_blocking(move || {
                 let end = events::page(&folder.audit(), u64::MAX - 1, u64::MAX, 1)?.last_in_log;
-                let last = events::page(&folder.audit(), end, end, 1)?;
-                let text = String::from_utf8_lossy(&last.lines).into_owned();
-                let ended = text.contains("\"type\":\"conversation.completed\"")
-                    || text.contains("\"type\":\"conversation.failed\"");
-                if end > 0 && !ended {
-                    let mut recorder = Recorder::open(&folder, &run.run_id, &run.engine, folder.last_attempt(), bell)?;
-                    recorder.events(&SettledRun::of_row(&run).last_events("running"));
+                let last =
+                    if end > 0 { events::page(&folder.audit(), end, end, 1)?.lines } else { bytes::Bytes::new() };
+                let text = String::from_utf8_lossy(&last);
+                if ![kind::COMPLETED, kind::FAILED].iter().any(|kind| text.contains(&format!("\"type\":\"{kind}\""))) {
+                    let mut recorder = Recorder::open(&folder, &row.run_id, &row.engine, folder.last_attempt(), bell)?;
+                    recorder.events(&SettledRun::of_row(&row).last_events("running"));
                 }
-                Ok::<_, std::io::Error>(run)
-            })
-            .await;
-            if let Ok(Ok(run)) = completed {
-                self.events.end(&run.run_id);
+                Ok::<_, std::io::Error>(())
+            });
+            match completed.await {
+                Ok(Ok(())) => {
+                    if let Err(error) = self.store.log_ended(&run.run_id).await {
+                        tracing::warn!(run = %run.run_id, %error, "a completed log is not marked");
+                    }
+                }
+                Ok(Err(error)) => tracing::warn!(run = %run.run_id, %error, "a log cannot be completed"),
+                Err(error) => tracing::error!(run = %run.run_id, %error, "completing a log broke"),
             }
+            self.events.end(&run.run_id);
         }
     }
 }

@@ -76,6 +76,9 @@ const STEPS: &[&str] = &[
         created_at INTEGER NOT NULL,
         updated_at INTEGER NOT NULL
      ) STRICT;",
+    // 3: a run whose last event is in its log; what a crash leaves between row and event is found by it.
+    "ALTER TABLE runs ADD COLUMN log_ended INTEGER NOT NULL DEFAULT 0;
+     CREATE INDEX runs_log_open ON runs (log_ended) WHERE log_ended = 0;",
 ];
 
 /// Brings the file to the present schema; each step is a transaction.

@@ -261,6 +261,28 @@ impl Store {
         .await
     }
 
+    /// The last event of a run is in its log.
+    pub async fn log_ended(&self, run_id: &str) -> Result<(), StoreError> {
+        let run_id = run_id.to_owned();
+        self.call(move |connection| {
+            connection.prepare_cached("UPDATE runs SET log_ended = 1 WHERE run_id = ?1")?.execute([run_id]).map(|_| ())
+        })
+        .await
+    }
+
+    /// Runs that ended and whose last event may be missing.
+    pub async fn open_logs(&self) -> Result<Vec<Run>, StoreError> {
+        self.call(|connection| {
+            connection
+                .prepare_cached(
+                    "SELECT * FROM runs WHERE log_ended = 0 AND status IN ('succeeded', 'failed', 'canceled') ORDER BY number",
+                )?
+                .query_map([], Run::read)?
+                .collect()
+        })
+        .await
+    }
+
     /// Every run that has not ended, oldest first.
     pub async fn unfinished(&self) -> Result<Vec<Run>, StoreError> {
         self.call(|connection| {

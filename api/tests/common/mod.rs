@@ -47,7 +47,10 @@ pub struct Setup {
 
 impl Setup {
     pub fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        Self::new_in(tempfile::tempdir().unwrap())
+    }
+
+    pub fn new_in(dir: TempDir) -> Self {
         for below in ["skills", "data", "agent-cache/npm/bin", "agent-cache/agent-home"] {
             fs::create_dir_all(dir.path().join(below)).unwrap();
         }
@@ -161,7 +164,7 @@ impl Answer {
 
 pub fn request(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(300))).unwrap();
     let mut head =
         format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
     for (name, value) in headers {
@@ -240,7 +243,7 @@ impl Worker {
     }
     /// Waits for the end of a request's run by reading its event stream; the status record.
     pub fn settled(&self, prefix: &str, id: &str) -> Value {
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + Duration::from_secs(300);
         loop {
             self.get(&format!("{prefix}/{id}/events"));
             let status = self.get(&format!("{prefix}/{id}")).json();

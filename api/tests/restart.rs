@@ -1,0 +1,243 @@
+//! Stops, crashes and what the next worker finds: the real binary, killed at random moments under load.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "helpers of tests"
+)]
+
+mod common;
+use common::*;
+use serde_json::{Value, json};
+use std::{
+    fs,
+    io::Read,
+    net::{SocketAddr, TcpListener, TcpStream},
+    os::unix::net::UnixDatagram,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+const SLOW: &str = "echo out; sleep 300";
+
+#[test]
+fn queued_work_survives_a_stop_and_running_work_is_told_as_interrupted() {
+    let setup = Setup::new().skill("demo").cli("codex", SLOW).env("SKILL_RUNNER_MAX_CONCURRENT", "1");
+    let worker = setup.start();
+    let body = json!({"skill_id": "demo", "runtime_options": {"no_cache": true}});
+    let (running, queued) = (worker.job(&body), worker.job(&body));
+    while worker.get(&format!("/v1/jobs/{running}")).json()["status"] != "running" {}
+    let setup = worker.stop();
+    write_cli(setup.dir.path(), "codex", &codex_says(r#"{"answer": 1}"#));
+    let worker = setup.start();
+    let status = worker.settled("/v1/jobs", &running);
+    assert_eq!(status["error"]["code"], "ORCHESTRATOR_RESTART_INTERRUPTED", "{status}");
+    assert_eq!(status["recovery_state"], "failed_reconciled");
+    assert_eq!(worker.settled("/v1/jobs", &queued)["status"], "succeeded");
+}
+
+#[test]
+fn a_stopping_worker_admits_nothing_and_says_good_bye_to_streams() {
+    let worker = Setup::new().skill("demo").cli("codex", SLOW).start();
+    let id = worker.job(&json!({"skill_id": "demo"}));
+    let address = worker.address;
+    let path = format!("/v1/jobs/{id}/events");
+    let stream = std::thread::spawn(move || request(address, "GET", &path, &[], b""));
+    while worker.get(&format!("/v1/jobs/{id}")).json()["status"] != "running" {}
+    let mut early = TcpStream::connect(address).unwrap();
+    worker.app.stop.set();
+    // A connection from before the stop: refused in words, or closed.
+    use std::io::Write;
+    let text = format!(
+        "POST /v1/jobs HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: 19\r\n\r\n{}",
+        r#"{"skill_id":"demo"}"#
+    );
+    let _ = early.write_all(text.as_bytes());
+    let mut answer = String::new();
+    let _ = early.read_to_string(&mut answer);
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 503"), "{answer}");
+    let text = String::from_utf8(stream.join().unwrap().body).unwrap();
+    assert!(text.contains("event: shutdown") || text.contains("conversation.failed"), "{text}");
+    worker.stop();
+}
+
+#[test]
+fn limits_that_init_publishes_are_taken_over() {
+    let setup = Setup::new().skill("demo").cli("codex", SLOW).env("SKILL_RUNNER_MAX_CONCURRENT", "1");
+    let worker = setup.start();
+    fs::write(worker.path("data/concurrency.json"), r#"{"max_concurrent": 3, "max_queue_size": 5}"#).unwrap();
+    let app = worker.app.clone();
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(app.reload());
+    let limits = worker.app.admission.load().limits;
+    assert_eq!((limits.max_concurrent, limits.max_queue), (3, 5));
+    fs::write(worker.path("data/concurrency.json"), "{").unwrap();
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(app.reload());
+    assert_eq!(worker.app.admission.load().limits.max_concurrent, 3);
+}
+
+/// The real program over a folder; ready when this returns.
+struct Program {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Program {
+    fn start(dir: &Path) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let socket = dir.join("notify.sock");
+        let _ = fs::remove_file(&socket);
+        let notify = UnixDatagram::bind(&socket).unwrap();
+        notify.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_skill-api"))
+            .env_clear()
+            .env("PATH", std::env::var("PATH").unwrap())
+            .env("PORT", port.to_string())
+            .env("SKILL_INIT_API_HOST", "127.0.0.1")
+            .env("SKILL_RUNNER_RUNTIME_MODE", "local")
+            .env("SKILL_RUNNER_LOCAL_ROOT", dir)
+            .env("SKILL_RUNNER_MAX_CONCURRENT", "3")
+            .env("SKILL_INIT_STOP_GRACE", "3s")
+            .env("NOTIFY_SOCKET", &socket)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut buffer = [0; 256];
+        let n = notify.recv(&mut buffer).unwrap_or_else(|error| panic!("no READY=1: {error}"));
+        assert!(buffer[..n].starts_with(b"READY=1"));
+        Self { child, address: SocketAddr::from(([127, 0, 0, 1], port)) }
+    }
+
+    /// As `request`, but a worker that dies meanwhile gives nothing.
+    fn try_json(&self, method: &str, path: &str, body: &Value) -> Option<Value> {
+        use std::io::Write;
+        let mut stream = TcpStream::connect(self.address).ok()?;
+        let body = body.to_string();
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).ok()?;
+        let mut raw = String::new();
+        stream.read_to_string(&mut raw).ok()?;
+        let (head, body) = raw.split_once("\r\n\r\n")?;
+        head.starts_with("HTTP/1.1 200").then(|| serde_json::from_str(body).ok()).flatten()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn agents_of(data: &Path) -> Vec<String> {
+    let mark = format!("SKILL_RUNNER_RUN_DIR={}/", data.join("runs").display());
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    entries
+        .filter_map(|entry| {
+            let environ = fs::read(entry.path().join("environ")).ok()?;
+            let mine = environ.split(|byte| *byte == 0).any(|part| part.starts_with(mark.as_bytes()));
+            mine.then(|| entry.file_name().to_string_lossy().into_owned())
+        })
+        .collect()
+}
+
+#[test]
+fn killed_at_fifty_random_moments_nothing_is_lost_doubled_leaked_or_left_behind() {
+    let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let setup = Setup::new_in(dir).skill("demo");
+    let root = setup.dir.path().to_owned();
+    // Some end at once, some run when the kill comes, and some leave a child behind that left their group.
+    write_cli(
+        &root,
+        "codex",
+        &format!(
+            "echo $$ >> {0}/started\nsetsid sleep 60 &\ncase $$ in *[02468]) sleep 0.0$$;; esac\n{1}",
+            root.display(),
+            codex_says(r#"{"answer": 7, "__SKILL_DONE__": true}"#)
+        ),
+    );
+    let mut seed = 0x2545_F491_4F6C_DD1D_u64;
+    let mut random = move |below: u64| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        seed % below
+    };
+    let mut known: Vec<String> = Vec::new();
+    for _ in 0..50 {
+        let mut program = Program::start(&root);
+        let until = Instant::now() + Duration::from_millis(random(900));
+        while Instant::now() < until {
+            let body = json!({"skill_id": "demo", "parameter": {"n": random(1_000_000)}, "runtime_options": {"no_cache": random(2) == 0}});
+            if let Some(created) = program.try_json("POST", "/v1/jobs", &body) {
+                known.push(created["request_id"].as_str().unwrap().to_owned());
+            }
+        }
+        program.child.kill().unwrap();
+        program.child.wait().unwrap();
+    }
+    let program = Program::start(&root);
+    assert!(known.len() > 20, "the load was too small to say anything: {}", known.len());
+    let (mut succeeded, mut interrupted) = (0, 0);
+    for id in &known {
+        let until = Instant::now() + Duration::from_secs(120);
+        let status = loop {
+            // Accepted is accepted: every request that was answered is known for ever.
+            let status =
+                program.try_json("GET", &format!("/v1/jobs/{id}"), &json!({})).expect("an accepted request is known");
+            if matches!(status["status"].as_str(), Some("succeeded" | "failed" | "canceled")) {
+                break status;
+            }
+            assert!(Instant::now() < until, "never settled: {status}");
+            std::thread::yield_now();
+        };
+        match status["error"]["code"].as_str() {
+            None => succeeded += 1,
+            Some("ORCHESTRATOR_RESTART_INTERRUPTED") => interrupted += 1,
+            Some(other) => panic!("{other}: {status}"),
+        }
+        let result = program.try_json("GET", &format!("/v1/jobs/{id}/result"), &json!({})).unwrap();
+        assert_eq!(result["result"]["status"] == "success", status["status"] == "succeeded", "{result} {status}");
+        let history = program.try_json("GET", &format!("/v1/jobs/{id}/events/history"), &json!({})).unwrap();
+        let events = history["events"].as_array().unwrap();
+        let ends =
+            |event: &&Value| matches!(event["type"].as_str(), Some("conversation.completed" | "conversation.failed"));
+        assert_eq!(events.iter().filter(ends).count(), 1, "{id}: {history}");
+        assert!(events.iter().enumerate().all(|(n, event)| event["seq"] == n + 1), "{history}");
+    }
+    eprintln!("{} accepted, {succeeded} succeeded, {interrupted} interrupted", known.len());
+    assert!(succeeded > 0 && interrupted > 0, "both must have happened");
+    // No slot leaked: as many as the limit run at the same time, still.
+    assert!(
+        fs::read_dir(root.join("data/runs"))
+            .unwrap()
+            .flatten()
+            .all(|e| !e.file_name().to_string_lossy().starts_with(".new-"))
+    );
+    let until = Instant::now() + Duration::from_secs(30);
+    while !agents_of(&root.join("data")).is_empty() {
+        assert!(Instant::now() < until, "agents stay: {:?}", agents_of(&root.join("data")));
+        std::thread::yield_now();
+    }
+    let trust = fs::read_to_string(root.join("agent-cache/agent-home/.codex/config.toml")).unwrap_or_default();
+    assert!(!trust.contains("/data/runs/"), "{trust}");
+    let mut child = program;
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.child.id() as i32), nix::sys::signal::Signal::SIGTERM)
+        .unwrap();
+    assert_eq!(child.child.wait().unwrap().code(), Some(0));
+    let database = rusqlite::Connection::open(root.join("data/skill_api.db")).unwrap();
+    let sound: String = database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    let left: i64 = database.query_row("SELECT count(*) FROM trust_left", [], |row| row.get(0)).unwrap();
+    let doubled: i64 = database
+        .query_row("SELECT count(*) FROM (SELECT 1 FROM runs GROUP BY request_id HAVING count(*) > 1)", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    assert_eq!((sound.as_str(), left, doubled), ("ok", 0, 0));
+}
