@@ -24,13 +24,17 @@ pub struct Target {
 }
 
 impl Target {
+    /// The surroundings with the folder that was named on the command line.
+    pub fn context(&self, context: &Context) -> Context {
+        Context { local_dir: self.dir.clone().or_else(|| context.local_dir.clone()), ..context.clone() }
+    }
+
     /// A client for it.
     ///
     /// Mistakes in the configuration do not matter here: a container must not turn unhealthy because somebody
     /// is editing its file.
     pub fn client(&self, context: &Context) -> Client {
-        let mut context = context.clone();
-        context.local_dir = self.dir.clone().or(context.local_dir);
+        let context = self.context(context);
         let settings = Settings::load_tolerant(&context.env, &SystemFiles::at(context.root.join("/")));
         let explicit = self.socket.clone().or_else(|| settings.get_opt(&keys::SOCKET)).filter(|_| self.dir.is_none());
         let mode = context.layout(&settings).mode;

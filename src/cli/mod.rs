@@ -7,6 +7,7 @@
 pub mod ask;
 pub mod commands;
 mod context;
+mod examination;
 pub mod output;
 mod start;
 

@@ -213,7 +213,7 @@ fn replan(context: &Context, socket: Option<PathBuf>) -> Replan {
     })
 }
 
-fn make_plan(context: &Context, settings: &Settings, layout: &Layout, facts: &Facts) -> Plan {
+pub(super) fn make_plan(context: &Context, settings: &Settings, layout: &Layout, facts: &Facts) -> Plan {
     let codex = plan::landlock::CodexSandbox::Unknown;
     plan::make(&context.env.0, settings, layout, facts, codex, &found(context, settings, layout))
 }

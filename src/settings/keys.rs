@@ -50,7 +50,7 @@ registry! {
         API_HOST: String = "SKILL_INIT_API_HOST", "start.host", Kind::Host, Some("0.0.0.0"), "", "the address the API worker listens on";
         IMPORT: bool = "SKILL_INIT_IMPORT", "start.import", Kind::Bool, Some("true"), "", "import credentials from the import folder";
         TRUST: bool = "SKILL_INIT_TRUST", "start.trust", Kind::Bool, Some("true"), "", "trust the runs folder for codex and gemini";
-        CONFIG: PathBuf = "SKILL_INIT_CONFIG", "start.config", Kind::Path, Some("/etc/skill-init/init.toml"), "", "the configuration file (environment only)";
+        CONFIG: PathBuf = "SKILL_INIT_CONFIG", "start.config", Kind::Path, Some("/etc/skill-init/init.toml"), "", "the configuration file";
     }
     "Agents" {
         ENSURE: String = "SKILL_INIT_ENSURE", "agents.ensure", Kind::OneOf(&["background", "block", "off"]), Some("background"), "", "install missing agent CLIs: beside the services, before them, or not at all";
@@ -162,3 +162,8 @@ pub const EXPORTED: &[&str] = &[
 
 /// The group of the settings that only the API worker reads: validated here and passed on to it.
 pub const WORKER_GROUP: &str = "API worker";
+
+/// Settings that are read before there is a configuration file, or that name it: not allowed in it.
+pub fn is_environment_only(spec: &Spec) -> bool {
+    spec.env == CONFIG.spec.env || spec.key.starts_with("bare.")
+}

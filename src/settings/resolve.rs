@@ -83,8 +83,9 @@ fn entry(flat: &mut Flat, key: &str, node: &Node, ledger: &mut Ledger) {
     let Some((spec, in_file)) = direct.map(|spec| (spec, false)).or_else(|| by_file().map(|spec| (spec, true))) else {
         return ledger.mistake(place, unknown::key(key));
     };
-    if spec.env == keys::CONFIG.spec.env {
-        return ledger.mistake(place, format!("`{key}` cannot be set in the file that it names; set {}", spec.env));
+    if keys::is_environment_only(spec) {
+        return ledger
+            .mistake(place, format!("`{key}` cannot be set in the file: it is read before; set {}", spec.env));
     }
     match text(if in_file { Kind::Path } else { spec.kind }, &node.data) {
         // As in the environment, an empty string counts as unset.

@@ -43,16 +43,6 @@ pub(super) fn variables(env: &Environment, ledger: &mut Ledger) {
 }
 
 fn is_known(name: &str) -> bool {
-    // What init and its bare mode put into a child's environment, or read before there are settings.
-    const OF_THE_INIT: &[&str] = &[
-        "SKILL_INIT_SERVICE",
-        "SKILL_INIT_BARE_FORWARD",
-        "SKILL_INIT_BARE_LEFTOVERS",
-        "SKILL_INIT_BARE_LEFTOVER_GRACE",
-    ];
-    if OF_THE_INIT.contains(&name) {
-        return true;
-    }
     keys::EXPORTED.contains(&name)
         || keys::ALL
             .iter()

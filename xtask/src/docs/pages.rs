@@ -88,7 +88,7 @@ pub(super) fn environment() -> String {
         flush(group, &mut rows, &mut out);
         group = wanted;
         for spec in keys::ALL.iter().filter(|spec| spec.group == wanted) {
-            let key = if spec.env == keys::CONFIG.spec.env { String::new() } else { code(spec.key) };
+            let key = if keys::is_environment_only(spec) { String::new() } else { code(spec.key) };
             rows.push(vec![code(spec.env), key, kind(spec), code(spec.default.unwrap_or("")), spec.help.to_owned()]);
         }
     }

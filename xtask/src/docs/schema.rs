@@ -13,7 +13,7 @@ pub(super) fn text() -> Result<String, String> {
 /// The schema.
 pub(super) fn schema() -> Value {
     let mut sections: Map<String, Value> = Map::new();
-    for spec in keys::ALL.iter().filter(|spec| spec.env != keys::CONFIG.spec.env) {
+    for spec in keys::ALL.iter().filter(|spec| !keys::is_environment_only(spec)) {
         let Some((section, name)) = spec.key.split_once('.') else { continue };
         let table = sections.entry(section).or_insert_with(|| table(Map::new()));
         let Some(properties) = table.get_mut("properties").and_then(Value::as_object_mut) else { continue };
