@@ -36,11 +36,15 @@ def binary():
 def _build(out):
     if not shutil.which("go"):
         host.apt_install(["golang-go"])
-    work = host.clean_dir(host.CACHE / "kubelet-work")
-    host.ForeignSuite(RELEASE, source=True).source("kubernetes", work)
+    # Kept when it does not get to its end, so that the next try goes on from Go's build cache.
+    work = host.CACHE / "kubelet-work"
     tree = work / "gopath/src/k8s.io/kubernetes"
-    tree.mkdir(parents=True)
-    run(["tar", "-xzf", next(work.glob("kubernetes_*.orig.tar.gz")), "-C", tree, "--strip-components=1"], timeout=300)
+    if not (work / "unpacked").exists():
+        host.clean_dir(work)
+        host.ForeignSuite(RELEASE, source=True).source("kubernetes", work)
+        tree.mkdir(parents=True)
+        run(["tar", "-xzf", next(work.glob("kubernetes_*.orig.tar.gz")), "-C", tree, "--strip-components=1"], timeout=300)
+        (work / "unpacked").touch()
     packages = ("k8s.io/kubernetes/vendor/k8s.io/component-base/version",
                 "k8s.io/kubernetes/vendor/k8s.io/client-go/pkg/version")
     stamp = " ".join(f"-X {p}.gitVersion=v{VERSION} -X {p}.gitMajor=1 -X {p}.gitMinor=20" for p in packages)
