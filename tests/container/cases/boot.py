@@ -41,6 +41,7 @@ def again(world):
     with world.start("-e", "SKILL_INIT_ENSURE=off", "-v", f"{cache}:/opt/cache", "-v", f"{data}:/data") as box:
         box.ready()
         first = box.sh(look)
+        check(first, "the first start made no file")
     with world.start("-e", "SKILL_INIT_ENSURE=off", "-v", f"{cache}:/opt/cache", "-v", f"{data}:/data") as box:
         box.ready()
         same("files, times and inodes", box.sh(look), first)

@@ -1,6 +1,7 @@
 """`-e` for every documented variable, all at once: each reaches the settings, and the container still gets ready."""
 
 import json
+import pathlib
 
 from suite.cases import case, check, same
 
@@ -34,7 +35,7 @@ VALUES = {
     "SKILL_INIT_LOG": "debug", "SKILL_INIT_LOG_FORMAT": "json", "SKILL_INIT_LOG_PREFIX": "1",
     "SKILL_RUNNER_ENGINE_HARD_TIMEOUT_SECONDS": "100", "SKILL_RUNNER_SESSION_TIMEOUT_SEC": "101",
     "TEMP_SKILL_PACKAGE_MAX_BYTES": "2000000", "TEMP_SKILL_ORPHAN_RETENTION_HOURS": "5",
-    "SKILL_API_UPLOAD_MAX_BYTES": "3000000", "SKILL_API_RUN_RETENTION": "3d", "SKILL_API_CLEANUP_INTERVAL": "2h",
+    "SKILL_API_UPLOAD_MAX_BYTES": "3000000", "SKILL_API_RUN_RETENTION": "72h", "SKILL_API_CLEANUP_INTERVAL": "2h",
     "LOG_LEVEL": "warning", "LOG_FILE": "/tmp/worker.log", "LOG_MAX_BYTES": "100000", "LOG_BACKUP_COUNT": "2",
     "TEMP_SKILL_CLEANUP_INTERVAL_HOURS": "6", "ENGINE_AUTH_DEVICE_PROXY_ENABLED": "false",
     "ENGINE_AUTH_DEVICE_PROXY_TTL_SECONDS": "61", "ENGINE_AUTH_OAUTH_CALLBACK_BASE_URL": "http://127.0.0.1:1455",
@@ -49,7 +50,7 @@ VALUES = {
 # Read by others than the settings' loader, or excluded by another variable: shown, with another origin.
 ELSEWHERE = {"SKILL_INIT_CONFIG", "SKILL_RUNNER_BOOTSTRAP_ENGINES", "NPM_CONFIG_PREFIX"}
 # Files that must be there when they are named.
-FILES = ("-v", "/dev/null:/etc/skill-init/other.toml:ro", "-v", "/dev/null:/etc/skill-init/engines.toml:ro")
+FILES = ("other.toml", "engines.toml")
 
 
 @case("overrides: every documented variable is taken from -e, and the container gets ready with all of them")
@@ -59,7 +60,11 @@ def everything(world):
     missing = sorted(set(known) - set(VALUES))
     same("documented variables without a value in this case", missing, [])
     flags = [word for name in known for word in ("-e", f"{name}={VALUES[name]}")]
-    with world.start(*flags, *FILES, workers=True) as box:
+    folder = pathlib.Path(world.folder("etc"))
+    folder.chmod(0o755)
+    for name in FILES:
+        (folder / name).write_text("# empty\n", encoding="utf-8")
+    with world.start(*flags, "-v", f"{folder}:/etc/skill-init:ro", workers=True) as box:
         box.ready()
         shown = json.loads(box.exec("skill-init", "config", "--json").out)["settings"]
         wrong = {n: (e["value"], e["origin"]) for n, e in shown.items()

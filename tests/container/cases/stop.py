@@ -120,7 +120,7 @@ def hup(world):
         box.ready()
         before = {s["name"]: s["pid"] for s in box.status()["services"]}
         box.kill("HUP")
-        wait_for("the log tells of the reload", lambda: "reload" in box.logs().lower())
+        wait_for("the log tells of the reload", lambda: "re-read" in box.logs())
         box.ready()
         same("pids", {s["name"]: s["pid"] for s in box.status()["services"]}, before)
         return f"same pids {before}"
