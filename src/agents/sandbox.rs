@@ -14,10 +14,13 @@ use super::{
 };
 use crate::{
     layout::{Layout, Root},
-    sys::fs::{FsError, write_atomic},
+    sys::fs::{Dir, FsError, write_atomic},
 };
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt, path::Path, time::Duration};
+
+/// Greatest status file, in bytes.
+const MAX_STATUS: u64 = 256 * 1024;
 
 /// `SKILL_INIT_SANDBOX`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,8 +143,10 @@ pub struct Verdicts {
 
 /// Reads the published verdicts; `None` where there are none that parse.
 pub fn read(layout: &Layout) -> Option<Verdicts> {
-    let text = fs::read_to_string(layout.sandbox_status()).ok()?;
-    serde_json::from_str(&text).ok()
+    // PID 1 reads this in a folder that agents can write to: a FIFO or a link in its place must not hold the start up.
+    let name = layout.sandbox_status();
+    let (bytes, _) = Dir::open(&layout.data).ok()?.read(name.file_name()?, MAX_STATUS).ok()?;
+    serde_json::from_slice(&bytes).ok()
 }
 
 /// Publishes the verdicts, readable by everybody.

@@ -19,7 +19,8 @@ pub fn observe(wishes: &Wishes<'_>) -> Observed {
     let layout = wishes.layout;
     let mut seen = Observed { uid: nix::unistd::geteuid().as_raw(), ..Observed::default() };
     let runs = layout.runs();
-    for path in [&layout.data, &runs, &layout.cache, &layout.npm_prefix, &layout.uv_cache, &layout.uv_venv] {
+    for path in [&layout.data, &runs, &layout.cache, &layout.app, &layout.npm_prefix, &layout.uv_cache, &layout.uv_venv]
+    {
         folder(path, Dir::open(path), &mut seen, path == &layout.data || path == &layout.cache);
     }
     home(wishes, &mut seen);

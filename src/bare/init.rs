@@ -157,7 +157,7 @@ impl Init<'_> {
                         }
                         continue;
                     };
-                    if alone || self.leave(&mut sweep) {
+                    if self.leave(alone, &mut sweep) {
                         return self.exit(status);
                     }
                 }
@@ -207,14 +207,16 @@ impl Init<'_> {
         }
     }
 
-    /// The command has ended and others live: true where that is no reason to stay.
-    fn leave(&mut self, sweep: &mut Sweep) -> bool {
+    /// The command has ended; `alone`: no child of ours is left. True where there is no reason to stay.
+    fn leave(&mut self, alone: bool, sweep: &mut Sweep) -> bool {
         match self.options.leftovers {
             Leftovers::Leave => true,
             Leftovers::TermGroup => {
+                // Also when alone: without adoption its members are nobody's children here.
                 let _ = signals::send(-self.child, self.options.forwarded_as(libc::SIGTERM).unwrap_or(0));
                 true
             }
+            Leftovers::Wait | Leftovers::End(_) if alone => true,
             Leftovers::Wait => false,
             Leftovers::End(grace) => {
                 if !self.sweeping {

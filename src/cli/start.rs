@@ -4,6 +4,7 @@
 //! signal between two steps ends the start; the steps themselves are short.
 
 use crate::{
+    agents, apply,
     cli::{Context, output},
     control::{
         peer::Policy,
@@ -61,7 +62,7 @@ pub(super) fn prepare(context: &Context, origin: Instant) -> Result<Prepared, Ex
     phases.lap("plan");
     banner(&layout, &facts, &plan);
     interrupted()?;
-    let warnings = apply_layout(&layout)?;
+    let warnings = apply_files(&settings, &layout)?;
     phases.lap("apply");
     interrupted()?;
     Ok(Prepared { settings, layout, plan, phases: phases.laps, warnings, origin })
@@ -199,6 +200,10 @@ fn replan(context: &Context, socket: Option<PathBuf>) -> Replan {
     let context = context.clone();
     Arc::new(move || {
         let (settings, layout) = context.load_quietly()?;
+        let wanted = apply::Wanted::new(&settings, &layout).map_err(|error| error.to_string())?;
+        let imported = apply::import(&wanted);
+        imported.done().iter().for_each(|line| tracing::info!("{line}"));
+        imported.warnings().iter().for_each(|line| tracing::warn!("{line}"));
         let facts = probe::run(&context.root, &layout, &context.env);
         let mut plan = make_plan(&context, &settings, &layout, &facts);
         if let Some(socket) = &socket {
@@ -213,8 +218,15 @@ fn replan(context: &Context, socket: Option<PathBuf>) -> Replan {
     })
 }
 
+/// The plan without the files; `apply` looks at those itself.
 pub(super) fn make_plan(context: &Context, settings: &Settings, layout: &Layout, facts: &Facts) -> Plan {
-    let codex = plan::landlock::CodexSandbox::Unknown;
+    use plan::landlock::CodexSandbox;
+    let verdict = agents::sandbox::read(layout).and_then(|verdicts| agents::sandbox::landlock_enabled(&verdicts));
+    let codex = match verdict {
+        Some((true, _)) => CodexSandbox::Works,
+        Some((false, _)) => CodexSandbox::Fails,
+        None => CodexSandbox::Unknown,
+    };
     plan::make(&context.env.0, settings, layout, facts, codex, &found(context, settings, layout))
 }
 
@@ -285,12 +297,15 @@ impl Stopwatch {
     }
 }
 
-fn apply_layout(layout: &Layout) -> Result<Vec<String>, Exit> {
-    let mut warnings = Vec::new();
-    for dir in [&layout.data, &layout.cache, &layout.agent_home, &layout.app, &layout.runs()] {
-        if let Err(error) = std::fs::create_dir_all(dir) {
-            warnings.push(format!("{}: {error}", dir.display()));
-        }
-    }
-    Ok(warnings)
+/// Folders, files, trust and credentials. What failed and can be done without is a warning.
+fn apply_files(settings: &Settings, layout: &Layout) -> Result<Vec<String>, Exit> {
+    let wanted = apply::Wanted::new(settings, layout).map_err(|error| {
+        output::error(&error.to_string());
+        Exit::CONFIG
+    })?;
+    let report = apply::prepare(&wanted);
+    report.done().iter().for_each(|line| tracing::info!("{line}"));
+    let warnings = report.warnings();
+    warnings.iter().for_each(|line| tracing::warn!("{line}"));
+    report.fatal().map_or(Ok(warnings), Err)
 }

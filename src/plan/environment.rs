@@ -66,6 +66,9 @@ pub fn base(parent: &Variables, layout: &Layout, settings: &Settings, verdicts: 
     let npm_cache = npm_cache(parent, layout);
     for (name, path) in [
         (keys::DATA_DIR.spec.env, layout.data.as_path()),
+        (keys::APP_DIR.spec.env, &layout.app),
+        (keys::SKILLS_DIR.spec.env, &layout.skills),
+        (keys::IMPORT_DIR.spec.env, &layout.import),
         (keys::AGENT_CACHE_DIR.spec.env, &layout.cache),
         (keys::AGENT_HOME.spec.env, home),
         (keys::NPM_PREFIX.spec.env, &layout.npm_prefix),

@@ -184,6 +184,8 @@ pub struct Service {
     /// Liveness probe of the running process.
     pub liveness: Option<Probing>,
     history: Restarts,
+    /// The container stops: whatever ends now stays ended.
+    leaving: bool,
 }
 
 impl Service {
@@ -200,6 +202,7 @@ impl Service {
             readiness: None,
             liveness: None,
             history: Restarts::new(seed),
+            leaving: false,
         }
     }
 
@@ -216,6 +219,15 @@ impl Service {
             | State::Done
             | State::Stopped
             | State::Failed => None,
+        }
+    }
+
+    /// The container stops. Until its turn comes the service is left alone: no restart, no liveness, no start timeout.
+    pub fn last_orders(&mut self) {
+        self.leaving = true;
+        self.liveness = None;
+        if let State::Starting { deadline } = &mut self.state {
+            *deadline = None;
         }
     }
 
@@ -381,6 +393,7 @@ impl Service {
         let how = self.reason.clone();
         match why {
             Why::Operator | Why::Shutdown => self.enter(State::Stopped, &format!("{how} ({cause})"), now),
+            Why::Restart if self.leaving => self.enter(State::Stopped, &format!("{how} ({cause})"), now),
             Why::Restart => {
                 self.history.forgive();
                 self.launch(blocked, &how, now)
@@ -401,6 +414,9 @@ impl Service {
     }
 
     fn by_policy(&mut self, cause: Cause, success: bool, reason: String, blocked: bool, now: Now) -> Vec<Effect> {
+        if self.leaving {
+            return self.enter(State::Stopped, &reason, now);
+        }
         let wanted = match self.spec.restart {
             Restart::Always => self.spec.kind == ServiceKind::Daemon || !success,
             Restart::OnFailure => !success,

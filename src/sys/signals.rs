@@ -27,6 +27,14 @@ impl Mask {
         unsafe { ptr::write_bytes((&raw mut set).cast::<u8>(), 0xff, SET_BYTES) };
         Self(set)
     }
+    /// These signals only.
+    pub fn of(signals: impl Iterator<Item = i32>) -> Self {
+        let bits: u64 = signals.filter(|signal| (1..=MAX).contains(signal)).fold(0, |bits, n| bits | 1 << (n - 1));
+        let mut set = zeroed();
+        // SAFETY: the kernel's part of the set is its first eight bytes, one word on the 64-bit systems we build for.
+        unsafe { (&raw mut set).cast::<u64>().write(bits) };
+        Self(set)
+    }
     pub(super) const fn as_set(&self) -> &libc::sigset_t {
         &self.0
     }
@@ -83,13 +91,14 @@ pub fn send(pid: i32, signal: i32) -> io::Result<()> {
     if unsafe { libc::kill(pid, signal) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// True where the disposition of this signal is "ignore".
+/// True where the disposition of this signal is "ignore"; rt_sigaction(2).
 pub fn is_ignored(signal: i32) -> bool {
-    // SAFETY: an all-zero sigaction is valid; the kernel fills it; sigaction(2).
-    unsafe {
-        let mut action: libc::sigaction = mem::zeroed();
-        libc::sigaction(signal, ptr::null(), &raw mut action) == 0 && action.sa_sigaction == libc::SIG_IGN
-    }
+    // The kernel's sigaction: handler, flags, restorer, mask.
+    let mut action = [0usize; 4];
+    // SAFETY: the kernel fills 32 bytes at most; the new action is null.
+    let rc =
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, ptr::null::<usize>(), action.as_mut_ptr(), SET_BYTES) };
+    rc == 0 && action.first() == Some(&libc::SIG_IGN)
 }
 
 /// Ignores a signal. Unlike a handler, that outlives execve(2), where the child does not ask for the default.

@@ -4,7 +4,10 @@
 //! Whatever posix_spawn cannot set (uid, capabilities, rlimits, pdeathsig) the hidden `exec-stage`
 //! subcommand sets in the fresh child.
 
-use super::{signals::Mask, start::Argv};
+use super::{
+    signals::{self, Mask},
+    start::Argv,
+};
 use std::{
     ffi::{CStr, CString},
     io,
@@ -118,6 +121,8 @@ impl Spawn {
 /// A name without a slash is looked for in PATH by execvp(3)'s rules, inside the one vfork. Dispositions that
 /// were ignored stay ignored. A file without `#!` is ENOEXEC, not handed to a shell.
 pub fn spawn_command(program: &CStr, argv: Argv, group: Group, mask: &Mask, files: &[FileAction]) -> io::Result<i32> {
+    // posix_spawn(3) would leave glibc's own two signals ignored, which nobody asked for.
+    let internal = Mask::of(GLIBC_SIGNALS.into_iter().filter(|signal| !signals::is_ignored(*signal)));
     launch(&Launch {
         lookup: Lookup::Path,
         program,
@@ -125,10 +130,13 @@ pub fn spawn_command(program: &CStr, argv: Argv, group: Group, mask: &Mask, file
         envp: None,
         group,
         mask: Some(mask.as_set()),
-        default_signals: None,
+        default_signals: Some(internal.as_set()),
         files,
     })
 }
+
+/// SIGCANCEL and SIGSETXID of nptl(7), which sigfillset(3) leaves out.
+const GLIBC_SIGNALS: [i32; 2] = [32, 33];
 
 /// How the program is found.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -205,14 +213,9 @@ pub fn empty_set() -> libc::sigset_t {
     }
 }
 
-/// The set of all signals.
+/// The set of all signals, glibc's own two included.
 pub fn full_set() -> libc::sigset_t {
-    let mut set = MaybeUninit::uninit();
-    // SAFETY: sigfillset initialises the whole set; sigsetops(3).
-    unsafe {
-        libc::sigfillset(set.as_mut_ptr());
-        set.assume_init()
-    }
+    *Mask::all().as_set()
 }
 
 fn check(rc: libc::c_int) -> io::Result<()> {

@@ -3,9 +3,14 @@
 use super::apply;
 use crate::{
     apply::preview,
-    cli::{Context, output},
+    cli::{Context, output, start},
     exit::Exit,
-    plan::files::{FilesPlan, Need},
+    plan::{
+        Plan,
+        files::{FilesPlan, Need},
+    },
+    probe,
+    settings::service::{Essential, ServiceKind, ServiceSpec},
 };
 use serde_json::json;
 
@@ -26,10 +31,27 @@ pub fn run(args: Args, context: &Context) -> Exit {
         Err(exit) => return exit,
     };
     let files = preview(&wanted);
+    let (settings, layout) = match context.load() {
+        Ok(loaded) => loaded,
+        Err(exit) => return exit,
+    };
+    let facts = probe::run(&context.root, &layout, &context.env);
+    let plan = start::make_plan(context, &settings, &layout, &facts);
     if args.json {
-        output::json(&json!({ "files": files }));
+        let services: Vec<_> = plan.services.iter().map(service).collect();
+        // Names only: a value may be somebody's secret under a name that we do not know.
+        let environment: Vec<&String> = plan.environment.keys().collect();
+        output::json(&json!({
+            "files": files,
+            "concurrency": plan.concurrency,
+            "landlock": plan.landlock,
+            "environment": environment,
+            "services": services,
+            "warnings": plan.warnings(),
+        }));
     } else {
         output::text(&text(&files));
+        output::text(&words(&plan));
     }
     Exit::OK
 }
@@ -48,6 +70,43 @@ fn text(files: &FilesPlan) -> String {
     }
     for note in &files.notes {
         out.push_str(&format!("left alone: {}: {}\n", note.path.display(), note.message));
+    }
+    out
+}
+
+fn service(spec: &ServiceSpec) -> serde_json::Value {
+    json!({
+        "name": spec.name,
+        "kind": if spec.kind == ServiceKind::Oneshot { "oneshot" } else { "daemon" },
+        "command": spec.command,
+        "cwd": spec.cwd,
+        "user": spec.user,
+        "essential": spec.essential == Essential::Yes,
+        "after": spec.after,
+        "secrets": spec.secrets,
+        "stop_signal": spec.stop_signal,
+        "stop_grace_ms": u64::try_from(spec.stop_grace.as_millis()).unwrap_or(u64::MAX),
+        "readiness": spec.readiness.as_ref().map(|probe| format!("{:?}", probe.kind)),
+        "liveness": spec.liveness.as_ref().map(|probe| format!("{:?}", probe.kind)),
+    })
+}
+
+fn words(plan: &Plan) -> String {
+    let mut out = format!("\nconcurrency: {}\n", plan.concurrency.summary());
+    for term in &plan.concurrency.terms {
+        out.push_str(&format!("  {}: {} ({})\n", term.resource, term.runs, term.inputs));
+    }
+    let landlock = if plan.landlock.enabled { "1" } else { "0" };
+    out.push_str(&format!("LANDLOCK_ENABLED={landlock}: {}\n\n", plan.landlock.reason));
+    let mut rows = vec![["SERVICE", "AFTER", "COMMAND"].map(str::to_owned).to_vec()];
+    rows.extend(plan.services.iter().map(|spec| {
+        let star = if spec.essential == Essential::Yes { " *" } else { "" };
+        vec![format!("{}{star}", spec.name), spec.after.join(","), spec.command.join(" ")]
+    }));
+    out.push_str(&output::table(&rows));
+    out.push_str("* its end ends the container\n");
+    for warning in plan.warnings() {
+        out.push_str(&format!("warning: {warning}\n"));
     }
     out
 }

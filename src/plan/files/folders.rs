@@ -30,6 +30,8 @@ pub(super) fn plain(wishes: &Wishes<'_>) -> Vec<(PathBuf, Need)> {
         (layout.data.clone(), Need::Required),
         (layout.runs(), Need::Required),
         (layout.cache.clone(), Need::BestEffort),
+        // The worker's working directory; every image has one, a local start makes it.
+        (layout.app.clone(), Need::BestEffort),
     ];
     all.extend([&layout.npm_prefix, &layout.uv_cache, &layout.uv_venv].map(|path| (path.clone(), Need::BestEffort)));
     all

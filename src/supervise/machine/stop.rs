@@ -35,6 +35,10 @@ impl Machine {
         self.phase = Phase::Stopping;
         for i in 0..self.services.len() {
             let id = ServiceId(i);
+            if let Some(service) = self.services.get_mut(i) {
+                service.last_orders();
+            }
+            self.arm(id);
             // What does not run is settled first, so that it cannot hold anything up.
             if self.service(id).is_some_and(|s| !s.state.runs()) {
                 self.feed(id, Input::Shutdown { kill_at: now }, now, out);
