@@ -32,6 +32,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// The longest from SIGTERM to SIGKILL when this process was told to stop.
+const INTERRUPTED_GRACE: Duration = Duration::from_secs(3);
+
 /// What to run.
 #[derive(Debug, Clone)]
 pub struct Job {
@@ -224,7 +227,9 @@ pub fn run(job: &Job, interrupt: Option<&Interrupt>, tell: &mut dyn FnMut(Progre
                 if (interrupted || now >= at) && !child.ended() {
                     ended = if interrupted { Ended::Interrupted } else { Ended::Deadline };
                     child.signal(Signal::SIGTERM);
-                    stage = Stage::Terminating(now + job.grace);
+                    // Told to stop, the container's own grace period runs: what is thrown away need not tidy up.
+                    let grace = if interrupted { job.grace.min(INTERRUPTED_GRACE) } else { job.grace };
+                    stage = Stage::Terminating(now + grace);
                 }
             }
             Stage::Terminating(at) if now >= at => {

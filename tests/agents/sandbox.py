@@ -8,6 +8,7 @@ Everything as production has it: uid 10001, no capabilities, no new privileges, 
 """
 
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -55,8 +56,10 @@ def main() -> int:
         engine.start()
         image = base.ensure(engine)
         cache = folder / "cache"
+        # SKILL_INIT_BIN is the suite's own; init knows no such setting and says so.
+        env = {name: value for name, value in os.environ.items() if name != "SKILL_INIT_BIN"}
         subprocess.run([binary(), "agents", "ensure", "codex"], check=True, env={
-            **__import__("os").environ, "SKILL_RUNNER_RUNTIME_MODE": "container",
+            **env, "SKILL_RUNNER_RUNTIME_MODE": "container",
             "SKILL_RUNNER_AGENT_CACHE_DIR": str(cache), "SKILL_RUNNER_DATA_DIR": str(folder / "data")})
         subprocess.run(["chown", "-R", "10001:10001", folder], check=True)
         folder.chmod(0o755)

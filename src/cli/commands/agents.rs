@@ -95,7 +95,7 @@ struct Scene<'a> {
 /// Runs the command.
 pub fn run(args: Args, context: &Context) -> Exit {
     if let Command::Import { dir, force } = args.command {
-        return work::import(dir, force, args.json, context);
+        return super::import::import_from(dir, force, args.json, context);
     }
     match Scene::new(&args, context) {
         Ok(scene) => scene.run(args.command),

@@ -1,4 +1,4 @@
-//! The subcommands that change something: ensure, upgrade, rollback, import.
+//! The subcommands that change something: ensure, upgrade, rollback.
 
 use super::{Scene, progress};
 use crate::{
@@ -6,12 +6,12 @@ use crate::{
         install::{Installer, Report, Wanted},
         status,
     },
-    cli::{Context, output},
+    cli::output,
     exit::Exit,
     settings::keys,
 };
 use serde_json::{Map, Value, json};
-use std::{path::PathBuf, time::Instant};
+use std::time::Instant;
 
 impl Scene<'_> {
     pub(super) fn ensure(&self, names: &[String]) -> Exit {
@@ -89,9 +89,4 @@ impl Scene<'_> {
             news: &mut news,
         })
     }
-}
-
-/// `agents import`: the same as `skill-init import`.
-pub(super) fn import(dir: Option<PathBuf>, force: bool, json: bool, context: &Context) -> Exit {
-    super::super::import::import_from(dir, force, json, context)
 }
