@@ -60,9 +60,9 @@ if [ -n "$import" ]; then
     [ ! -d "$import" ] || "$init" agents import "$import" || status=$?
 fi
 case $mode in
-    "" | check) agents check || [ $? -eq 1 ] || status=1 ;;
+    "" | check) agents check --best-effort || status=$? ;;
     check-auth) agents auth || status=$? ;;
-    ensure) agents ensure || [ $? -eq 1 ] || status=1 ;;
+    ensure) agents ensure --best-effort || status=$? ;;
     upgrade) agents upgrade || status=$? ;;
     upgrade-engine)
         case $engine in

@@ -7,9 +7,10 @@
 //! this container, and what it may do.
 
 use super::{
-    catalogue::{Engine, SandboxRange, Version},
+    catalogue::{Catalogue, Engine, SandboxRange, Version},
     check::{Checked, Home, Surroundings},
     environment,
+    prefix::{Manifest, package_in},
     run::{self, Ended, Job},
 };
 use crate::{
@@ -170,6 +171,25 @@ pub fn landlock_enabled(verdicts: &Verdicts) -> Option<(bool, String)> {
     Some((codex.full_auto, reason))
 }
 
+/// What is known at the start of a container, before anything was probed: may LANDLOCK_ENABLED be 1 for the codex
+/// that is installed? `None`: codex is not there, or only a probe can tell.
+///
+/// A version without `--full-auto` settles it without a probe; a published verdict counts only for this very
+/// program in this very container.
+pub fn codex_at_start(layout: &Layout, catalogue: &Catalogue) -> Option<bool> {
+    let engine = catalogue.get("codex")?;
+    let manifest = Manifest::read(&package_in(&layout.npm_prefix, engine));
+    let range = manifest.and_then(|m| Version::find(&m.version)).and_then(|version| engine.sandbox_for(version));
+    if range.is_some_and(|range| !range.full_auto) {
+        return Some(false);
+    }
+    let verdicts = read(layout)?;
+    let now = Facts::read(&Root::real());
+    let same_place = verdicts.facts.kernel == now.kernel && verdicts.facts.container == now.container;
+    let verdict = verdicts.engines.get("codex")?;
+    (same_place && verdict.identity == identity(Path::new(&verdict.program))).then_some(verdict.full_auto)
+}
+
 /// Finds a verdict for each engine that runs; verdicts of before are kept where nothing changed.
 pub fn judge(
     engines: &[&Engine],
@@ -190,7 +210,7 @@ pub fn judge(
             None => {
                 let range = engine.sandbox_for(answer.version).cloned().unwrap_or_default();
                 let finding = find_out(&range, program, around, mode);
-                verdict(&range, finding, mode, &answer.line, answer.version, program, identity)
+                verdict(&range, finding, mode, &answer.line, program, identity)
             }
         };
         out.engines.insert(engine.name.clone(), verdict);
@@ -211,7 +231,6 @@ fn verdict(
     finding: Finding,
     mode: Mode,
     line: &str,
-    _version: Version,
     program: &Path,
     identity: String,
 ) -> Verdict {
@@ -344,14 +363,13 @@ fn identity(program: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::agents::catalogue::Catalogue;
 
     fn codex(version: &str, works: bool, mode: Mode) -> Verdict {
         let table = Catalogue::built_in();
         let version_number = Version::find(version).unwrap();
         let range = table.get("codex").unwrap().sandbox_for(version_number).unwrap();
         let finding = Finding { works, evidence: "tried".to_owned(), raw: Vec::new() };
-        verdict(range, finding, mode, version, version_number, Path::new("/x"), String::new())
+        verdict(range, finding, mode, version, Path::new("/x"), String::new())
     }
 
     fn landlock(verdict: Verdict) -> bool {
@@ -386,6 +404,29 @@ mod tests {
         let verdict = codex("codex-cli 0.169.0", true, Mode::Off);
         assert!(!verdict.confined && verdict.usable);
         assert_eq!(verdict.flags, ["--yolo"]);
+    }
+
+    #[test]
+    fn an_installed_codex_without_full_auto_settles_it_before_any_probe() {
+        use crate::{
+            layout::Mode as Place,
+            settings::{Environment, Settings},
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let layout =
+            Layout::new(&Settings::load(&Environment::default()).unwrap(), Place::Local(dir.path().to_owned()));
+        let table = Catalogue::built_in();
+        assert_eq!(codex_at_start(&layout, &table), None);
+        let package = package_in(&layout.npm_prefix, table.get("codex").unwrap());
+        fs::create_dir_all(&package).unwrap();
+        let write = |version: &str| {
+            let json = format!(r#"{{"name":"@openai/codex","version":"{version}","bin":{{"codex":"x"}}}}"#);
+            fs::write(package.join("package.json"), json).unwrap();
+        };
+        write("0.169.0");
+        assert_eq!(codex_at_start(&layout, &table), Some(false));
+        write("0.146.0");
+        assert_eq!(codex_at_start(&layout, &table), None);
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! signal between two steps ends the start; the steps themselves are short.
 
 use crate::{
-    agents, apply,
+    agents::{catalogue::Catalogue, sandbox},
+    apply,
     cli::{Context, output},
     control::{
         peer::Policy,
@@ -220,12 +221,12 @@ fn replan(context: &Context, socket: Option<PathBuf>) -> Replan {
 
 /// The plan without the files; `apply` looks at those itself.
 pub(super) fn make_plan(context: &Context, settings: &Settings, layout: &Layout, facts: &Facts) -> Plan {
-    use plan::landlock::CodexSandbox;
-    let verdict = agents::sandbox::read(layout).and_then(|verdicts| agents::sandbox::landlock_enabled(&verdicts));
-    let codex = match verdict {
-        Some((true, _)) => CodexSandbox::Works,
-        Some((false, _)) => CodexSandbox::Fails,
-        None => CodexSandbox::Unknown,
+    let table =
+        Catalogue::load(settings.get_opt(&keys::CATALOGUE).as_deref()).unwrap_or_else(|_| Catalogue::built_in());
+    let codex = match sandbox::codex_at_start(layout, &table) {
+        Some(true) => plan::landlock::CodexSandbox::Works,
+        Some(false) => plan::landlock::CodexSandbox::Fails,
+        None => plan::landlock::CodexSandbox::Unknown,
     };
     plan::make(&context.env.0, settings, layout, facts, codex, &found(context, settings, layout))
 }

@@ -5,7 +5,7 @@
 //! | `gateway` | `skill-init gateway` | says so (sd_notify) | no |
 //! | `api` | `SKILL_INIT_API_COMMAND`, else the Python worker, else `skill-api` | says so, or answers on its port | yes |
 //! | `ttyd` | `ttyd ... skill-init tui` on a unix socket | runs | no |
-//! | `agents` | `skill-init agents ensure`, once | has ended | no |
+//! | `agents` | `skill-init agents ensure` (`check` with SKILL_INIT_ENSURE=off), once | has ended | no |
 
 use crate::{
     layout::Layout,
@@ -72,7 +72,7 @@ pub fn services(settings: &Settings, layout: &Layout, found: &Found, nofile: Opt
     services.extend(gateway(settings, found, &defaults));
     services.extend(api(settings, layout, found, nofile, &defaults));
     services.extend(ttyd(settings, found, &defaults));
-    services.extend(agents(settings, found, &defaults));
+    services.push(agents(settings, found, &defaults));
     services.retain_mut(|spec| match settings.overrides.get(&spec.name) {
         Some(table) if table.enabled == Some(false) => false,
         Some(table) => {
@@ -216,20 +216,21 @@ fn ttyd(settings: &Settings, found: &Found, defaults: &Defaults) -> Option<Servi
     Some(spec)
 }
 
-fn agents(settings: &Settings, found: &Found, defaults: &Defaults) -> Option<ServiceSpec> {
+fn agents(settings: &Settings, found: &Found, defaults: &Defaults) -> ServiceSpec {
     let ensure = settings.get(&keys::ENSURE);
-    (ensure != "off").then(|| {
-        let mut spec = ServiceSpec::new("agents", own(found, &["agents", "ensure"]), defaults);
-        spec.kind = ServiceKind::Oneshot;
-        spec.restart = Restart::Never;
-        spec.oom_score_adj = Some(500);
-        // npm rolls back on TERM, but it needs time for that.
-        spec.stop_grace = settings.get(&keys::STOP_GRACE);
-        if ensure != "block" {
-            spec.after.push("api".to_owned());
-        }
-        spec
-    })
+    // Without installing, the status file of the contract and the sandbox verdicts are still written. Best
+    // effort: what could not be installed is in the report and never keeps a service from starting.
+    let work = if ensure == "off" { "check" } else { "ensure" };
+    let mut spec = ServiceSpec::new("agents", own(found, &["agents", work, "--best-effort"]), defaults);
+    spec.kind = ServiceKind::Oneshot;
+    spec.restart = Restart::Never;
+    spec.oom_score_adj = Some(500);
+    // npm is given 3 s to end when the container stops: it works in a folder that is thrown away.
+    spec.stop_grace = settings.get(&keys::STOP_GRACE);
+    if ensure != "block" {
+        spec.after.push("api".to_owned());
+    }
+    spec
 }
 
 #[cfg(test)]

@@ -37,6 +37,9 @@ pub struct Args {
     /// Write the status file here instead of the data folder
     #[arg(long, global = true, value_name = "FILE")]
     status_file: Option<PathBuf>,
+    /// Exit 0 also where a CLI is missing or an install failed: the status and the report say so
+    #[arg(long, global = true)]
+    best_effort: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -90,6 +93,7 @@ struct Scene<'a> {
     interrupt: Option<Interrupt>,
     json: bool,
     status_file: Option<PathBuf>,
+    best_effort: bool,
 }
 
 /// Runs the command.
@@ -120,8 +124,8 @@ impl<'a> Scene<'a> {
         };
         catalogue.select(&words).map_err(|reason| wrong(&format!("env {name}: {reason}")))?;
         let interrupt = Interrupt::install().ok();
-        let (json, status_file) = (args.json, args.status_file.clone());
-        Ok(Self { context, settings, layout, catalogue, words, interrupt, json, status_file })
+        let (json, status_file, best_effort) = (args.json, args.status_file.clone(), args.best_effort);
+        Ok(Self { context, settings, layout, catalogue, words, interrupt, json, status_file, best_effort })
     }
 
     fn run(self, command: Command) -> Exit {
@@ -222,7 +226,7 @@ impl<'a> Scene<'a> {
         });
         self.stopped().unwrap_or(match written {
             Err(exit) => exit,
-            Ok(()) if missing => Exit::FAILURE,
+            Ok(()) if missing && !self.best_effort => Exit::FAILURE,
             Ok(()) => Exit::OK,
         })
     }
@@ -309,7 +313,7 @@ impl<'a> Scene<'a> {
         // An engine that nobody can install fails nothing, unless it was asked for by name.
         let failed = |r: &Report| r.action == Action::Failed || (named && r.action == Action::Unavailable);
         self.stopped().unwrap_or(match written {
-            _ if reports.iter().any(failed) => Exit::FAILURE,
+            _ if reports.iter().any(failed) && !self.best_effort => Exit::FAILURE,
             Err(exit) => exit,
             Ok(()) => Exit::OK,
         })
