@@ -2,6 +2,13 @@
 //!
 //! The model knows which processes exist (from the machine's own actions), who waits for whom, and what time it
 //! is; it knows nothing of states. `MACHINE_HISTORIES` sets the number of lives (default 5,000; CI runs 100,000).
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that fails panics"
+)]
 
 use proptest::{
     prelude::*,

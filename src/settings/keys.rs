@@ -92,7 +92,7 @@ registry! {
         DRAIN: Duration = "SKILL_INIT_DRAIN", "supervise.drain", Kind::Duration, Some("0s"), "", "between readiness going false and the first stop signal; inside the grace";
         ORPHANS: String = "SKILL_INIT_ORPHANS", "supervise.orphans", Kind::OneOf(&["report", "end"]), Some("report"), "", "live orphans: report them, or end them by age and pressure";
         ORPHAN_AGE: Duration = "SKILL_INIT_ORPHAN_AGE", "supervise.orphan_age", Kind::Duration, Some("10m"), "", "age from which a live orphan is ended (with ORPHANS=end)";
-        TICK: Duration = "SKILL_INIT_TICK", "supervise.tick", Kind::Duration, Some("10s"), "", "the slow tick: budgets, orphans, limits that move";
+        TICK: Duration = "SKILL_INIT_TICK", "supervise.tick", Kind::Duration, Some("10s"), "", "the slow tick: budgets, orphans, limits that move; 0 switches it off";
         BUDGET_WARN: i64 = "SKILL_INIT_BUDGET_WARN", "supervise.budget_warn", PERCENT, Some("70"), "%", "pids or memory used, of their limits, from which a warning is given";
         BUDGET_UNREADY: i64 = "SKILL_INIT_BUDGET_UNREADY", "supervise.budget_unready", PERCENT, Some("95"), "%", "pids or memory used, of their limits, from which readiness is false";
         RESTART: String = "SKILL_INIT_RESTART", "supervise.restart", Kind::OneOf(&["always", "on-failure", "never"]), Some("always"), "", "restart policy of services whose own table does not say";

@@ -554,6 +554,10 @@ impl Driver {
 
     fn observed(&mut self, observation: Observation) {
         for (orphan, reason) in &observation.ended {
+            // On a busy machine a killed process may still be there at the next look.
+            if self.observation.ended.iter().any(|(before, _)| before.pid == orphan.pid) {
+                continue;
+            }
             self.orphans_ended += 1;
             tracing::warn!(
                 pid = orphan.pid,

@@ -18,5 +18,6 @@ pub mod probing;
 pub mod schedule;
 pub mod service;
 pub mod signals;
+pub mod table;
 pub mod watch;
 mod worker;

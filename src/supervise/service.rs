@@ -193,8 +193,9 @@ impl Service {
     pub fn new(spec: ServiceSpec, seed: u64) -> Self {
         Self {
             spec,
-            state: State::Stopped,
-            reason: "not started".to_owned(),
+            // Not `Stopped`: what waits for it would take that for its end.
+            state: State::Waiting,
+            reason: "not started yet".to_owned(),
             since: Now::ZERO,
             launched: Now::ZERO,
             generation: 0,
@@ -249,7 +250,7 @@ impl Service {
                 self.history.clear();
                 self.launch(blocked, "started", now)
             }
-            (S::Waiting, I::Unblocked) => self.launch(false, "started", now),
+            (S::Waiting, I::Start | I::Restart | I::Unblocked) => self.launch(blocked, "started", now),
             (S::Backoff { .. }, I::Deadline) => {
                 self.restarts += 1;
                 let reason = self.reason.clone();
@@ -321,8 +322,7 @@ impl Service {
             }
 
             // Nothing to do: it is already so, or the event belongs to a process that is gone.
-            (S::Waiting, I::Start | I::Restart)
-            | (S::Starting { .. } | S::Ready | S::Unready, I::Start)
+            (S::Starting { .. } | S::Ready | S::Unready, I::Start)
             | (S::Stopping { .. } | S::Killing { .. }, I::Start | I::Stop | I::Restart)
             | (S::Done | S::Stopped | S::Failed, I::Stop | I::Shutdown { .. } | I::Force)
             | (

@@ -64,6 +64,7 @@ fn files(root: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>, String> {
     let mut out = vec![
         (PathBuf::from("docs/environment.md"), pages::environment().into_bytes()),
         (PathBuf::from("docs/exit-codes.md"), pages::exit_codes().into_bytes()),
+        (PathBuf::from("docs/states.md"), pages::states().into_bytes()),
         (PathBuf::from("docs/services.schema.json"), schema::text()?.into_bytes()),
     ];
     out.extend(man::files()?);

@@ -1,0 +1,171 @@
+//! A running skill-init with a configuration file, and questions to it.
+
+use serde_json::Value;
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+/// Long enough for a loaded machine; nothing waits this long when it works.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+pub struct Init {
+    pub dir: TempDir,
+    pub child: Child,
+    lines: mpsc::Receiver<String>,
+    seen: Vec<String>,
+}
+
+impl Init {
+    /// Starts `skill-init local` with these `[service.*]` tables and nothing of its own.
+    pub fn start(config: &str) -> Self {
+        Self::start_with(config, &[])
+    }
+
+    pub fn start_with(config: &str, env: &[(&str, &str)]) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let file = dir.path().join("init.toml");
+        fs::write(&file, config.replace("@DIR@", &dir.path().display().to_string())).expect("the configuration");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_skill-init"));
+        command
+            .args(["local", "--dir"])
+            .arg(dir.path())
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("HOME", dir.path())
+            .env("SKILL_INIT_CONFIG", &file)
+            .env("SKILL_INIT_API", "false")
+            .env("SKILL_INIT_GATEWAY", "false")
+            .env("SKILL_INIT_ENSURE", "off")
+            .env("SKILL_INIT_TTYD", "off")
+            .env("SKILL_INIT_TICK", "0s")
+            .env("SKILL_INIT_LOG_FORMAT", "json")
+            .envs(env.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
+        let stderr = child.stderr.take().expect("a pipe");
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { dir, child, lines, seen: Vec::new() }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Waits for a log line about this service coming into this state; its reason.
+    pub fn state(&mut self, service: &str, state: &str) -> String {
+        self.log(|line| line["service"] == service && line["to"] == state)["reason"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    }
+
+    /// Waits for the first JSON log line, not seen before, for which this holds.
+    pub fn log(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+        let end = Instant::now() + DEADLINE;
+        loop {
+            let rest = end.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(rest) {
+                Ok(line) => {
+                    self.seen.push(line.clone());
+                    if let Ok(value) = serde_json::from_str::<Value>(&line)
+                        && wanted(&value)
+                    {
+                        return value;
+                    }
+                }
+                Err(_) => panic!("the awaited line did not come; the log:\n{}", self.seen.join("\n")),
+            }
+        }
+    }
+
+    pub fn ready(&mut self) {
+        self.log(|line| line["message"] == "ready");
+    }
+
+    pub fn signal(&self, signal: i32) {
+        let pid = i32::try_from(self.child.id()).expect("a pid");
+        skill_init::sys::process::kill(pid, signal).expect("a signal");
+    }
+
+    /// Runs `skill-init ARGS` against it; stdout.
+    pub fn ask(&self, args: &[&str]) -> (ExitStatus, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_skill-init"))
+            .args(args)
+            .env_clear()
+            .env("SKILL_INIT_SOCKET", self.path("run/control.sock"))
+            .output()
+            .expect("the binary runs");
+        (output.status, String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    pub fn status(&self) -> Value {
+        let (_, text) = self.ask(&["status", "--json"]);
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    }
+
+    pub fn service(&self, name: &str) -> Value {
+        let status = self.status();
+        let services = status["services"].as_array().expect("services");
+        services.iter().find(|s| s["name"] == name).unwrap_or_else(|| panic!("no {name} in {status}")).clone()
+    }
+
+    /// Waits for its exit.
+    pub fn exit(&mut self) -> ExitStatus {
+        let end = Instant::now() + DEADLINE;
+        // The pipe closes when the last holder has gone; wait(2) then returns at once.
+        while self.lines.recv_timeout(end.saturating_duration_since(Instant::now())).is_ok() {}
+        self.child.wait().expect("its status")
+    }
+
+    pub fn stop(&mut self) -> ExitStatus {
+        self.signal(libc::SIGTERM);
+        self.exit()
+    }
+}
+
+impl Drop for Init {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits until a file has this many lines at least; its text.
+pub fn lines(path: &Path, count: usize) -> String {
+    until(|| fs::read_to_string(path).ok().filter(|text| text.ends_with('\n') && text.lines().count() >= count))
+}
+
+/// Polls until there is a value: for facts that nobody announces (a process is gone, a file was written).
+pub fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + DEADLINE;
+    loop {
+        if let Some(value) = look() {
+            return value;
+        }
+        assert!(Instant::now() < end, "it did not become so");
+        std::thread::yield_now();
+    }
+}
+
+/// The process is gone, or only its zombie is left (of another reaper than ours).
+pub fn gone(pid: &str) -> bool {
+    match fs::read_to_string(format!("/proc/{pid}/stat")) {
+        Err(_) => true,
+        Ok(stat) => stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z')),
+    }
+}

@@ -1,0 +1,158 @@
+//! Starts, order, restarts, budgets, reasons.
+
+use crate::fixture::{Init, lines};
+use std::fs;
+
+#[test]
+fn services_start_in_the_order_of_readiness_and_the_container_becomes_ready() {
+    let mut init = Init::start(
+        r#"
+        [service.app]
+        command = ["sh", "-c", "test -e @DIR@/db-ready && echo app >> @DIR@/order; exec sleep 1000"]
+        after = ["db"]
+        essential = true
+        [service.db]
+        command = ["sh", "-c", "echo db >> @DIR@/order; touch @DIR@/db-ready; echo >&5; exec sleep 1000"]
+        readiness = { fd = 5 }
+        "#,
+    );
+    init.ready();
+    assert_eq!(lines(&init.path("order"), 2), "db\napp\n");
+    assert_eq!(init.ask(&["health", "--ready"]).0.code(), Some(0));
+    assert_eq!(init.stop().code(), Some(0));
+}
+
+#[test]
+fn a_oneshot_is_done_before_what_comes_after_it_starts() {
+    let mut init = Init::start(
+        r#"
+        [service.setup]
+        kind = "oneshot"
+        command = ["sh", "-c", "echo setup >> @DIR@/order"]
+        [service.app]
+        command = ["sh", "-c", "echo app >> @DIR@/order; exec sleep 1000"]
+        after = ["setup"]
+        essential = true
+        "#,
+    );
+    init.ready();
+    assert_eq!(lines(&init.path("order"), 2), "setup\napp\n");
+    assert_eq!(init.service("setup")["state"], "done");
+}
+
+#[test]
+fn a_killed_service_comes_back_and_the_reason_names_the_signal() {
+    let mut init = Init::start(
+        r#"
+        [service.app]
+        command = ["sh", "-c", "echo $$ >> @DIR@/pids; exec sleep 1000"]
+        backoff = { initial = "0s" }
+        "#,
+    );
+    let first = lines(&init.path("pids"), 1);
+    let pid: i32 = first.trim().parse().unwrap();
+    init.state("app", "ready");
+    // A death by a real-time signal is a death like any other.
+    skill_init::sys::process::kill(pid, libc::SIGRTMIN() + 5).unwrap();
+    let reason = init.state("app", "starting");
+    assert!(reason.contains(&format!("signal {}", libc::SIGRTMIN() + 5)), "{reason}");
+    assert_eq!(lines(&init.path("pids"), 2).lines().count(), 2);
+    init.state("app", "ready");
+    assert_eq!(init.service("app")["restarts"], 1);
+}
+
+#[test]
+fn an_essential_service_that_spends_its_budget_ends_the_container_with_its_code() {
+    let mut init = Init::start(
+        r#"
+        [service.app]
+        command = ["sh", "-c", "echo run >> @DIR@/runs; exit 42"]
+        essential = true
+        backoff = { initial = "0s" }
+        budget = { restarts = 3, window = "1h" }
+        "#,
+    );
+    let reason = init.state("app", "failed");
+    assert!(reason.contains("budget spent") && reason.contains("exit 42"), "{reason}");
+    assert_eq!(init.exit().code(), Some(42));
+    assert_eq!(fs::read_to_string(init.path("runs")).unwrap().lines().count(), 4);
+}
+
+#[test]
+fn a_missing_program_is_named_and_its_code_is_127() {
+    let mut init = Init::start(
+        r#"
+        [service.app]
+        command = ["no-such-program-anywhere"]
+        essential = true
+        restart = "never"
+        "#,
+    );
+    let reason = init.state("app", "failed");
+    assert!(reason.contains("no-such-program-anywhere: not found"), "{reason}");
+    assert_eq!(init.exit().code(), Some(127));
+}
+
+#[test]
+fn a_service_that_is_not_essential_may_fail_and_the_rest_goes_on() {
+    let mut init = Init::start(
+        r#"
+        [service.main]
+        command = ["sleep", "1000"]
+        essential = true
+        [service.extra]
+        command = ["sh", "-c", "exit 3"]
+        restart = "never"
+        "#,
+    );
+    init.state("extra", "failed");
+    let status = init.status();
+    assert_eq!(status["ready"], true, "{status}");
+    assert!(status["warnings"].to_string().contains("extra has failed: exit 3"), "{status}");
+}
+
+#[test]
+fn what_the_leader_leaves_in_its_group_dies_with_it() {
+    let mut init = Init::start(
+        r#"
+        [service.app]
+        command = ["sh", "-c", "sleep 1000 & echo $! > @DIR@/left; exit 0"]
+        restart = "never"
+        "#,
+    );
+    init.state("app", "stopped");
+    let left = lines(&init.path("left"), 1);
+    crate::fixture::until(|| crate::fixture::gone(left.trim()).then_some(()));
+}
+
+#[test]
+fn reload_touches_only_what_changed() {
+    let config = |second: &str| {
+        format!(
+            "[service.a]\ncommand = [\"sh\", \"-c\", \"echo $$ >> @DIR@/a; exec sleep 1000\"]\n\
+             [service.b]\ncommand = [\"sh\", \"-c\", \"echo $$ >> @DIR@/b; exec sleep {second}\"]\n"
+        )
+    };
+    let mut init = Init::start(&config("1000"));
+    init.state("a", "ready");
+    init.state("b", "ready");
+    let changed = config("1001").replace("@DIR@", &init.dir.path().display().to_string());
+    fs::write(init.path("init.toml"), changed).unwrap();
+    init.signal(libc::SIGHUP);
+    init.state("b", "stopping");
+    init.state("b", "ready");
+    assert_eq!(lines(&init.path("b"), 2).lines().count(), 2);
+    assert_eq!(fs::read_to_string(init.path("a")).unwrap().lines().count(), 1);
+    assert_eq!(init.service("a")["restarts"], 0);
+}
+
+#[test]
+fn a_broken_configuration_is_not_taken_over_and_everything_stays_as_it_is() {
+    let mut init = Init::start("[service.a]\ncommand = [\"sleep\", \"1000\"]\n");
+    init.state("a", "ready");
+    fs::write(init.path("init.toml"), "[service.a]\ncomand = [\"sleep\"]\n").unwrap();
+    init.signal(libc::SIGHUP);
+    let line = init.log(|line| line["level"] == "ERROR");
+    assert!(line["reason"].as_str().unwrap().contains("comand"), "{line}");
+    assert_eq!(init.service("a")["state"], "ready");
+}
