@@ -12,22 +12,22 @@ use std::{
 use tempfile::TempDir;
 
 /// Long enough for a loaded machine; nothing waits this long when it works.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
-pub struct Init {
-    pub dir: TempDir,
-    pub child: Child,
+pub(crate) struct Init {
+    pub(crate) dir: TempDir,
+    pub(crate) child: Child,
     lines: mpsc::Receiver<String>,
     seen: Vec<String>,
 }
 
 impl Init {
     /// Starts `skill-init local` with these `[service.*]` tables and nothing of its own.
-    pub fn start(config: &str) -> Self {
+    pub(crate) fn start(config: &str) -> Self {
         Self::start_with(config, &[])
     }
 
-    pub fn start_with(config: &str, env: &[(&str, &str)]) -> Self {
+    pub(crate) fn start_with(config: &str, env: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let file = dir.path().join("init.toml");
         fs::write(&file, config.replace("@DIR@", &dir.path().display().to_string())).expect("the configuration");
@@ -62,12 +62,12 @@ impl Init {
         Self { dir, child, lines, seen: Vec::new() }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// Waits for a log line about this service coming into this state; its reason.
-    pub fn state(&mut self, service: &str, state: &str) -> String {
+    pub(crate) fn state(&mut self, service: &str, state: &str) -> String {
         self.log(|line| line["service"] == service && line["to"] == state)["reason"]
             .as_str()
             .unwrap_or_default()
@@ -75,7 +75,7 @@ impl Init {
     }
 
     /// Waits for the first JSON log line, not seen before, for which this holds.
-    pub fn log(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn log(&mut self, wanted: impl Fn(&Value) -> bool) -> Value {
         let end = Instant::now() + DEADLINE;
         loop {
             let rest = end.saturating_duration_since(Instant::now());
@@ -93,17 +93,17 @@ impl Init {
         }
     }
 
-    pub fn ready(&mut self) {
+    pub(crate) fn ready(&mut self) {
         self.log(|line| line["message"] == "ready");
     }
 
-    pub fn signal(&self, signal: i32) {
+    pub(crate) fn signal(&self, signal: i32) {
         let pid = i32::try_from(self.child.id()).expect("a pid");
         skill_init::sys::process::kill(pid, signal).expect("a signal");
     }
 
     /// Runs `skill-init ARGS` against it; stdout.
-    pub fn ask(&self, args: &[&str]) -> (ExitStatus, String) {
+    pub(crate) fn ask(&self, args: &[&str]) -> (ExitStatus, String) {
         let output = Command::new(env!("CARGO_BIN_EXE_skill-init"))
             .args(args)
             .env_clear()
@@ -113,26 +113,26 @@ impl Init {
         (output.status, String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    pub fn status(&self) -> Value {
+    pub(crate) fn status(&self) -> Value {
         let (_, text) = self.ask(&["status", "--json"]);
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
     }
 
-    pub fn service(&self, name: &str) -> Value {
+    pub(crate) fn service(&self, name: &str) -> Value {
         let status = self.status();
         let services = status["services"].as_array().expect("services");
         services.iter().find(|s| s["name"] == name).unwrap_or_else(|| panic!("no {name} in {status}")).clone()
     }
 
     /// Waits for its exit.
-    pub fn exit(&mut self) -> ExitStatus {
+    pub(crate) fn exit(&mut self) -> ExitStatus {
         let end = Instant::now() + DEADLINE;
         // The pipe closes when the last holder has gone; wait(2) then returns at once.
         while self.lines.recv_timeout(end.saturating_duration_since(Instant::now())).is_ok() {}
         self.child.wait().expect("its status")
     }
 
-    pub fn stop(&mut self) -> ExitStatus {
+    pub(crate) fn stop(&mut self) -> ExitStatus {
         self.signal(libc::SIGTERM);
         self.exit()
     }
@@ -146,12 +146,12 @@ impl Drop for Init {
 }
 
 /// Waits until a file has this many lines at least; its text.
-pub fn lines(path: &Path, count: usize) -> String {
+pub(crate) fn lines(path: &Path, count: usize) -> String {
     until(|| fs::read_to_string(path).ok().filter(|text| text.ends_with('\n') && text.lines().count() >= count))
 }
 
 /// Polls until there is a value: for facts that nobody announces (a process is gone, a file was written).
-pub fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + DEADLINE;
     loop {
         if let Some(value) = look() {
@@ -163,7 +163,7 @@ pub fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
 }
 
 /// The process is gone, or only its zombie is left (of another reaper than ours).
-pub fn gone(pid: &str) -> bool {
+pub(crate) fn gone(pid: &str) -> bool {
     match fs::read_to_string(format!("/proc/{pid}/stat")) {
         Err(_) => true,
         Ok(stat) => stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z')),
