@@ -196,10 +196,7 @@ impl Wishes<'_> {
 pub fn plan(wishes: &Wishes<'_>, seen: &Observed) -> FilesPlan {
     let mut plan = FilesPlan::default();
     folders::plan(wishes, seen, &mut plan);
-    for path in &seen.left_over {
-        let reason = "left behind by a write that was interrupted";
-        plan.step(What::LeftOver, path.clone(), Action::RemoveLeftOver, reason, Need::BestEffort);
-    }
+    plan.left_overs(seen);
     config::plan(wishes, seen, &mut plan);
     config::plan_trust(wishes, seen, &mut plan);
     credentials::plan(wishes, seen, &mut plan);
@@ -209,6 +206,7 @@ pub fn plan(wishes: &Wishes<'_>, seen: &Observed) -> FilesPlan {
 /// Only the import of credentials.
 pub fn plan_import(wishes: &Wishes<'_>, seen: &Observed) -> FilesPlan {
     let mut plan = FilesPlan::default();
+    plan.left_overs(seen);
     credentials::plan(wishes, seen, &mut plan);
     plan
 }
@@ -216,6 +214,13 @@ pub fn plan_import(wishes: &Wishes<'_>, seen: &Observed) -> FilesPlan {
 impl FilesPlan {
     fn step(&mut self, what: What, path: PathBuf, action: Action, reason: impl Into<String>, need: Need) {
         self.steps.push(Step { what, path, action, reason: reason.into(), need });
+    }
+
+    fn left_overs(&mut self, seen: &Observed) {
+        for path in &seen.left_over {
+            let reason = "left behind by a write that was interrupted";
+            self.step(What::LeftOver, path.clone(), Action::RemoveLeftOver, reason, Need::BestEffort);
+        }
     }
 
     fn note(&mut self, path: PathBuf, message: impl Into<String>) {

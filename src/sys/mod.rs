@@ -5,6 +5,7 @@
 
 pub mod affinity;
 pub mod early;
+pub mod flock;
 pub mod fs;
 pub mod identity;
 pub mod landlock;

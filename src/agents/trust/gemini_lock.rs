@@ -1,6 +1,9 @@
 //! gemini's own lock: `proper-lockfile` makes a folder `FILE.lock`, calls it stale 10 s after its last
 //! touch, and removes it when done.
 //!
+//! Ours carries the sticky bit, which no other writer sets: whoever holds our own lock and finds one knows that its
+//! maker is dead, and need not wait.
+//!
 //! The old start left an empty regular *file* of that name behind (its flock), which gemini takes for a
 //! lock that is held for ever; it goes.
 
@@ -16,6 +19,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Mode of a lock folder of ours.
+const OURS: u32 = 0o1700;
 const STALE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -39,11 +44,12 @@ impl Drop for GeminiLock<'_> {
 }
 
 impl<'a> GeminiLock<'a> {
+    /// Takes it; the caller holds our own lock.
     pub(super) fn take(dir: &'a Dir, file: &str, patience: Duration) -> Result<Self, TrustError> {
         let name = OsString::from(format!("{file}.lock"));
         let start = Instant::now();
         loop {
-            match dir.make_dir(&name, 0o700) {
+            match dir.make_dir(&name, OURS) {
                 Ok(()) => {
                     let id = dir.stat(&name)?.map(|meta| meta.id);
                     return Ok(Self { dir, name, id });
@@ -64,8 +70,11 @@ impl<'a> GeminiLock<'a> {
     }
 }
 
-/// Not touched for ten seconds of wall-clock time: proper-lockfile's own rule.
+/// Left behind by one of us, or not touched for ten seconds of wall-clock time (proper-lockfile's own rule).
 fn is_stale(meta: Meta) -> bool {
+    if meta.kind == Kind::Dir && meta.mode & 0o1000 != 0 {
+        return true;
+    }
     let now_ns = i128::from(Utc::now().0) * 1_000_000;
     now_ns - meta.mtime_ns > i128::try_from(STALE.as_nanos()).unwrap_or(i128::MAX)
 }

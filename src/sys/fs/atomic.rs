@@ -5,15 +5,16 @@
 //! tell a left-over from a file that another process writes right now.
 
 use super::{Dir, FsError, Kind, Meta, Owner, read};
+use crate::sys::flock::Locked;
 use nix::{
     errno::Errno,
-    fcntl::{AtFlags, Flock, FlockArg, OFlag, RenameFlags, openat, renameat, renameat2},
+    fcntl::{AtFlags, OFlag, RenameFlags, openat, renameat, renameat2},
     sys::stat::{Mode, fchmod, fstat},
     unistd::{UnlinkatFlags, fchown, fsync, linkat, unlinkat, write},
 };
 use std::{
     ffi::{OsStr, OsString},
-    os::{fd::OwnedFd, unix::ffi::OsStrExt},
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -77,7 +78,7 @@ struct Temp<'a> {
     dir: &'a Dir,
     target: &'a OsStr,
     name: OsString,
-    file: Flock<OwnedFd>,
+    file: Locked,
     present: std::cell::Cell<bool>,
 }
 
@@ -110,7 +111,7 @@ impl<'a> Temp<'a> {
                 let _ = unlinkat(dir.fd(), name.as_os_str(), UnlinkatFlags::NoRemoveDir);
                 FsError::sys("create", dir.child(target), errno)
             };
-            let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            let file = match Locked::take(file) {
                 Ok(file) => file,
                 // A collector looked at it in the moment before it was locked, and removes it.
                 Err((_, Errno::EWOULDBLOCK)) => {
@@ -301,13 +302,13 @@ pub fn remove_unused(dir: &Dir, name: impl AsRef<OsStr>) -> Result<bool, FsError
 }
 
 /// The lock on a regular file that nobody else has locked.
-fn unused(dir: &Dir, name: &OsStr) -> Option<Flock<OwnedFd>> {
+fn unused(dir: &Dir, name: &OsStr) -> Option<Locked> {
     if !matches!(dir.stat(name), Ok(Some(Meta { kind: Kind::File, .. }))) {
         return None;
     }
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let file = openat(dir.fd(), name, flags, Mode::empty()).ok()?;
-    Flock::lock(file, FlockArg::LockExclusiveNonblock).ok()
+    Locked::take(file).ok()
 }
 
 /// Is `name` a regular file that nobody has locked?

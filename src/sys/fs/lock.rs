@@ -1,14 +1,14 @@
 //! Advisory locks (flock(2)) with a deadline, in a folder of their own.
 
 use super::{Dir, FsError};
+use crate::sys::flock::Locked;
 use nix::{
     errno::Errno,
-    fcntl::{Flock, FlockArg, OFlag, openat},
+    fcntl::{OFlag, openat},
     sys::stat::Mode,
 };
 use std::{
     ffi::OsStr,
-    os::fd::OwnedFd,
     thread,
     time::{Duration, Instant},
 };
@@ -18,7 +18,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// A held lock; released when dropped, or when the process dies.
 #[derive(Debug)]
 pub struct Lock {
-    _file: Flock<OwnedFd>,
+    _file: Locked,
 }
 
 impl Lock {
@@ -32,13 +32,13 @@ impl Lock {
             .map_err(|errno| FsError::sys("open the lock", &path, errno))?;
         let start = Instant::now();
         loop {
-            match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            match Locked::take(file) {
                 Ok(file) => return Ok(Self { _file: file }),
-                Err((again, Errno::EWOULDBLOCK | Errno::EINTR)) if start.elapsed() < patience => {
+                Err((again, Errno::EWOULDBLOCK)) if start.elapsed() < patience => {
                     file = again;
                     thread::sleep(PAUSE);
                 }
-                Err((_, Errno::EWOULDBLOCK | Errno::EINTR)) => {
+                Err((_, Errno::EWOULDBLOCK)) => {
                     return Err(FsError::Locked { path, waited_ms: start.elapsed().as_millis() });
                 }
                 Err((_, errno)) => return Err(FsError::sys("lock", path, errno)),
