@@ -1,0 +1,211 @@
+//! Everything but jobs over HTTP: alive, skills, engines, models, upgrades, places kept, refusals.
+#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
+
+mod common;
+use common::*;
+use serde_json::json;
+use std::{fs, os::unix::fs::PermissionsExt};
+
+#[test]
+fn alive_skills_and_unknown_paths_answer_as_documented() {
+    let worker = Setup::new().skill("demo").start();
+    assert_eq!(worker.get("/").json(), json!({"message": "Agent Skill Runner is running"}));
+    let ping = worker.get("/v1/system/ping");
+    assert_eq!((ping.status, ping.body.len()), (204, 0));
+    let list = worker.get("/v1/skills").json();
+    let skill = &list[0];
+    for field in [
+        "id",
+        "path",
+        "version",
+        "name",
+        "description",
+        "engines",
+        "unsupported_engines",
+        "effective_engines",
+        "execution_modes",
+        "max_attempt",
+        "entrypoint",
+        "artifacts",
+        "schemas",
+        "runtime",
+    ] {
+        assert!(skill.get(field).is_some(), "{field}");
+    }
+    assert_eq!(worker.get("/v1/skills/demo").json(), *skill);
+    for (method, path, status) in
+        [("GET", "/v1/skills/none", 404), ("GET", "/nowhere", 404), ("DELETE", "/v1/skills", 405), ("PUT", "/", 405)]
+    {
+        let answer = request(worker.address, method, path, &[], b"");
+        assert_eq!(answer.status, status, "{path}");
+        assert!(answer.json()["detail"].is_string(), "{path}");
+    }
+}
+
+#[test]
+fn a_skill_put_on_disk_is_seen_without_a_restart() {
+    let worker = Setup::new().skill("demo").start();
+    assert_eq!(worker.get("/v1/skills").json().as_array().unwrap().len(), 1);
+    write_skill(&worker.path("skills"), "late", &json!({}));
+    while worker.get("/v1/skills/late").status != 200 {}
+    fs::remove_dir_all(worker.path("skills/late")).unwrap();
+    while worker.get("/v1/skills/late").status != 404 {}
+}
+
+#[test]
+fn engines_are_told_from_inits_files_and_never_asked() {
+    let worker = Setup::new().cli("codex", "touch asked; exit 1").start();
+    let engines = worker.get("/v1/engines").json();
+    assert_eq!(
+        engines["engines"],
+        json!([
+            {"engine": "codex", "cli_version_detected": "0.169.0"}, {"engine": "gemini", "cli_version_detected": null},
+            {"engine": "iflow", "cli_version_detected": null}, {"engine": "opencode", "cli_version_detected": null},
+        ])
+    );
+    let auth = |worker: &Worker| worker.get("/v1/engines/auth-status").json()["engines"]["codex"].clone();
+    let before = auth(&worker);
+    assert_eq!(
+        (&before["auth_ready"], &before["effective_path_source"]),
+        (&json!(false), &json!("managed")),
+        "{before}"
+    );
+    assert_eq!(before["credential_files"], json!({"auth.json": false}));
+    let home = worker.path("agent-cache/agent-home/.codex");
+    fs::create_dir_all(&home).unwrap();
+    fs::write(home.join("auth.json"), r#"{"auth_mode": "apikey", "OPENAI_API_KEY": "sk-secret"}"#).unwrap();
+    let after = auth(&worker);
+    assert_eq!(after["auth_ready"], true, "{after}");
+    assert!(!after.to_string().contains("sk-secret"));
+    let sandbox = worker.get("/v1/engines/codex/sandbox").json();
+    assert_eq!(sandbox["sandbox"]["flags"], json!(["--sandbox", "workspace-write"]));
+    assert_eq!(worker.get("/v1/engines/none/sandbox").status, 404);
+    assert!(!worker.path("asked").exists());
+}
+
+#[test]
+fn models_come_from_the_snapshot_that_fits_and_can_be_pinned_once() {
+    let worker = Setup::new().cli("codex", "exit 1").start();
+    let models = worker.get("/v1/engines/codex/models").json();
+    assert_eq!((&models["models"], &models["fallback_reason"]), (&json!([]), &json!("no snapshot is pinned")));
+    let pin = json!({"models": [{"id": "gpt-x", "supported_effort": ["low"]}]});
+    let path = "/v1/engines/codex/models/snapshots";
+    assert_eq!(worker.post(path, &pin).status, 200);
+    assert_eq!(worker.post(path, &pin).status, 409);
+    let models = worker.get("/v1/engines/codex/models").json();
+    assert_eq!((&models["models"][0]["id"], &models["snapshot_version_used"]), (&json!("gpt-x"), &json!("0.169.0")));
+    assert_eq!(models["source"], "pinned_snapshot");
+    assert_eq!(
+        worker.get("/v1/engines/codex/models/manifest").json()["manifest"]["snapshots"][0]["version"],
+        "0.169.0"
+    );
+    assert_eq!(worker.post("/v1/engines/gemini/models/snapshots", &pin).status, 409);
+    assert_eq!(worker.post("/v1/engines/opencode/models/snapshots", &pin).status, 409);
+    assert_eq!(worker.get("/v1/engines/none/models").status, 404);
+    assert_eq!(worker.post(path, &json!({"models": 1})).status, 422);
+}
+
+#[test]
+fn opencode_is_asked_for_its_models_in_the_background() {
+    let worker = Setup::new().cli("opencode", "echo 'Performing one time migration'; echo openai/gpt-x").start();
+    assert_eq!(worker.get("/v1/engines/opencode/models").status, 200);
+    let models = loop {
+        let models = worker.get("/v1/engines/opencode/models").json();
+        if models["source"] == "runtime_probe_cache" {
+            break models;
+        }
+    };
+    assert_eq!((&models["models"][0]["provider"], &models["models"][0]["model"]), (&json!("openai"), &json!("gpt-x")));
+    assert_eq!(models["models"].as_array().unwrap().len(), 1);
+}
+
+/// A worker whose `skill-init` is this script.
+fn with_init(script: &str) -> Worker {
+    let setup = Setup::new();
+    let bin = setup.dir.path().join("bin");
+    fs::create_dir(&bin).unwrap();
+    fs::write(bin.join("skill-init"), format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(bin.join("skill-init"), fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", bin.display(), setup.env.iter().find(|(name, _)| name == "PATH").unwrap().1);
+    setup.env("PATH", &path).start()
+}
+
+fn upgraded(worker: &Worker, id: &str) -> serde_json::Value {
+    loop {
+        let record = worker.get(&format!("/v1/engines/upgrades/{id}")).json();
+        if record["status"] != "running" {
+            return record;
+        }
+    }
+}
+
+#[test]
+fn upgrades_go_through_init_one_at_a_time() {
+    let worker = with_init(
+        r#"while [ ! -e "${0%/bin/*}/go" ]; do :; done; echo "$*"; case "$*" in *gemini) echo no >&2; exit 1;; esac"#,
+    );
+    let path = "/v1/engines/upgrades";
+    for bad in [
+        json!({"mode": "x"}),
+        json!({"mode": "single"}),
+        json!({"mode": "single", "engine": "none"}),
+        json!({"mode": "all", "engine": "codex"}),
+        json!({}),
+    ] {
+        assert_eq!(worker.post(path, &bad).status, 422, "{bad}");
+    }
+    let first = worker.post(path, &json!({"mode": "single", "engine": "codex"})).json();
+    assert_eq!(worker.post(path, &json!({"mode": "all"})).status, 409);
+    fs::write(worker.path("go"), "").unwrap();
+    let record = upgraded(&worker, first["request_id"].as_str().unwrap());
+    assert_eq!((&record["status"], &record["requested_engine"]), (&json!("succeeded"), &json!("codex")));
+    assert_eq!(record["results"]["codex"]["stdout"], "agents --json upgrade codex\n");
+    let second = loop {
+        let answer = worker.post(path, &json!({"mode": "all"}));
+        if answer.status == 200 {
+            break answer.json();
+        }
+    };
+    let record = upgraded(&worker, second["request_id"].as_str().unwrap());
+    assert_eq!((&record["status"], &record["results"]["gemini"]["error"]), (&json!("failed"), &json!("no")));
+    assert!(record["results"].get("iflow").is_none(), "what cannot be installed is not tried: {record}");
+    assert_eq!(worker.get("/v1/engines/upgrades/none").status, 404);
+}
+
+#[test]
+fn an_interrupted_upgrade_never_blocks_the_next_one() {
+    let worker = with_init("sleep 300");
+    let id =
+        worker.post("/v1/engines/upgrades", &json!({"mode": "single", "engine": "codex"})).json()["request_id"].clone();
+    let worker = worker.stop().start();
+    assert_eq!(upgraded(&worker, id.as_str().unwrap())["status"], "failed");
+    assert_eq!(worker.post("/v1/engines/upgrades", &json!({"mode": "single", "engine": "codex"})).status, 200);
+}
+
+#[test]
+fn the_places_of_the_login_flows_are_kept() {
+    let worker = Setup::new().start();
+    for path in ["oauth-proxy/sessions", "oauth-proxy/sessions/x/input", "cli-delegate/sessions", "sessions/x"] {
+        assert_eq!(worker.post(&format!("/v1/engines/auth/{path}"), &json!({})).status, 501, "{path}");
+    }
+    assert_eq!(worker.get("/auth/callback").status, 501);
+}
+
+#[test]
+fn with_require_an_engine_that_cannot_be_confined_is_refused() {
+    let worker = Setup::new().skill("demo").env("SKILL_INIT_SANDBOX", "require").cli("opencode", "exit 0").start();
+    let answer = worker.post("/v1/jobs", &json!({"skill_id": "demo", "engine": "opencode"}));
+    assert_eq!((answer.status, &answer.json()["detail"]["code"]), (400, &json!("ENGINE_SANDBOX_UNAVAILABLE")));
+}
+
+#[test]
+fn an_unconfined_run_says_so() {
+    let answer = r#"printf '%s\n' '{"type":"text","sessionID":"s","part":{"type":"text","text":"{\"answer\": 5}"}}'"#;
+    let worker = Setup::new().skill("demo").cli("opencode", answer).start();
+    let id = worker.job(&json!({"skill_id": "demo", "engine": "opencode", "model": "p/m"}));
+    let status = worker.settled("/v1/jobs", &id);
+    assert_eq!(status["status"], "succeeded", "{status}");
+    assert!(status["warnings"][0].as_str().unwrap().starts_with("UNCONFINED_RUN"), "{status}");
+    let config = fs::read_to_string(worker.run_folder(&id).join("opencode.json")).unwrap();
+    assert!(config.contains("\"external_directory\": \"deny\""), "{config}");
+}
