@@ -88,38 +88,37 @@ fn choose<'e>(terminal: &Terminal, watch: &Watch, entries: &'e [Entry], deadline
     let mut at: Option<usize> = None;
     let mut digits = String::new();
     terminal.prompt(menu::PROMPT);
-    loop {
-        let key = match watch.wait(Some(deadline), true) {
-            Event::Input => terminal.key(),
-            Event::TimeOver | Event::HungUp => Key::Leave,
+    'keys: loop {
+        let keys = match watch.wait(Some(deadline), true) {
+            Event::Input => terminal.keys(),
+            Event::TimeOver | Event::HungUp => break,
             Event::ChildEnded => {
                 while sys::wait::reap_any().is_some() {}
                 continue;
             }
         };
-        match key {
-            Key::Leave => break,
-            Key::Up => at = menu::step(entries, at, false),
-            Key::Down => at = menu::step(entries, at, true),
-            Key::Digit(digit) => {
-                digits.push(digit);
-                at = menu::by_number(entries, &digits);
-                if at.is_none() {
-                    digits.clear();
+        for key in keys {
+            match key {
+                Key::Leave => break 'keys,
+                Key::Up => at = menu::step(entries, at, false),
+                Key::Down => at = menu::step(entries, at, true),
+                Key::Digit(digit) => {
+                    digits.push(digit);
+                    at = menu::by_number(entries, &digits);
                 }
+                Key::Enter => {
+                    if let Some(entry) = at.and_then(|at| entries.get(at)).filter(|entry| entry.usable()) {
+                        drop(raw);
+                        terminal.say("");
+                        return Some(entry);
+                    }
+                }
+                Key::Other => continue,
             }
-            Key::Enter => {
-                if let Some(entry) = at.and_then(|at| entries.get(at)).filter(|entry| entry.usable()) {
-                    drop(raw);
-                    terminal.say("");
-                    return Some(entry);
-                }
+            // A number that is no choice is forgotten, so that the next digit begins a new one.
+            if !matches!(key, Key::Digit(_)) || at.is_none() {
                 digits.clear();
             }
-            Key::Other => continue,
-        }
-        if !matches!(key, Key::Digit(_)) {
-            digits.clear();
         }
         match at.and_then(|at| entries.get(at)) {
             Some(entry) => terminal.prompt(&format!("{}{}", menu::PROMPT, entry.line())),

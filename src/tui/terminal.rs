@@ -69,12 +69,12 @@ impl Terminal {
         Raw(self)
     }
 
-    /// One key of standard input, which has something to read.
-    pub(super) fn key(&self) -> Key {
-        let mut bytes = [0; 16];
+    /// The keys of standard input, which has something to read: one read may bring several.
+    pub(super) fn keys(&self) -> Vec<Key> {
+        let mut bytes = [0; 64];
         match unistd::read(io::stdin(), &mut bytes) {
-            Ok(0) | Err(_) => Key::Leave,
-            Ok(read) => key(bytes.get(..read).unwrap_or_default()),
+            Ok(0) | Err(_) => vec![Key::Leave],
+            Ok(read) => keys(bytes.get(..read).unwrap_or_default()),
         }
     }
 
@@ -104,16 +104,29 @@ impl Drop for Raw<'_> {
     }
 }
 
-/// What a read of the terminal means. Escape sequences come in one read; a lone byte of them is nothing.
-fn key(bytes: &[u8]) -> Key {
-    match bytes {
-        b"\x1b[A" | b"\x1bOA" | b"k" => Key::Up,
-        b"\x1b[B" | b"\x1bOB" | b"j" | b"\t" => Key::Down,
-        [b'\r' | b'\n', ..] => Key::Enter,
-        [b'q' | b'Q' | 0x03 | 0x04 | 0x1c, ..] => Key::Leave,
-        [digit @ b'0'..=b'9'] => Key::Digit(char::from(*digit)),
-        _ => Key::Other,
+/// What a read of the terminal means. An escape sequence comes in one piece; a lone escape is nothing.
+fn keys(mut bytes: &[u8]) -> Vec<Key> {
+    let mut keys = Vec::new();
+    while let [first, rest @ ..] = bytes {
+        let (key, rest) = match (first, rest) {
+            (0x1b, [b'[' | b'O', b'A', rest @ ..]) => (Key::Up, rest),
+            (0x1b, [b'[' | b'O', b'B', rest @ ..]) => (Key::Down, rest),
+            (0x1b, [b'[' | b'O', rest @ ..]) => {
+                // Any other sequence, up to its final byte (ECMA-48 5.4).
+                let end = rest.iter().position(|byte| (0x40..=0x7e).contains(byte)).map_or(rest.len(), |end| end + 1);
+                (Key::Other, rest.get(end..).unwrap_or_default())
+            }
+            (b'k', rest) => (Key::Up, rest),
+            (b'j' | b'\t', rest) => (Key::Down, rest),
+            (b'\r' | b'\n', rest) => (Key::Enter, rest),
+            (b'q' | b'Q' | 0x03 | 0x04 | 0x1c, rest) => (Key::Leave, rest),
+            (digit @ b'0'..=b'9', rest) => (Key::Digit(char::from(*digit)), rest),
+            (_, rest) => (Key::Other, rest),
+        };
+        keys.push(key);
+        bytes = rest;
     }
+    keys
 }
 
 #[cfg(test)]
@@ -123,19 +136,18 @@ mod tests {
     #[test]
     fn keys_are_recognised_in_both_cursor_modes() {
         for (bytes, want) in [
-            (b"\x1b[A".as_slice(), Key::Up),
-            (b"\x1bOB", Key::Down),
-            (b"\r", Key::Enter),
-            (b"\n", Key::Enter),
-            (b"7", Key::Digit('7')),
-            (b"\x03", Key::Leave),
-            (b"q", Key::Leave),
-            (b"\x1b", Key::Other),
-            (b"\x1a", Key::Other),
-            (b"", Key::Other),
-            ("ä".as_bytes(), Key::Other),
+            (b"\x1b[A".as_slice(), vec![Key::Up]),
+            (b"\x1bOB\x1b[B", vec![Key::Down, Key::Down]),
+            (b"12\r", vec![Key::Digit('1'), Key::Digit('2'), Key::Enter]),
+            (b"\n", vec![Key::Enter]),
+            (b"\x03", vec![Key::Leave]),
+            (b"\x1b[1;5Cq", vec![Key::Other, Key::Leave]),
+            (b"\x1b[200", vec![Key::Other]),
+            (b"\x1b", vec![Key::Other]),
+            (b"\x1a", vec![Key::Other]),
+            (b"", vec![]),
         ] {
-            assert_eq!(key(bytes), want, "{bytes:?}");
+            assert_eq!(keys(bytes), want, "{bytes:?}");
         }
     }
 }

@@ -83,9 +83,13 @@ impl WebSocket {
     }
 
     pub(crate) fn send(&mut self, payload: &[u8]) {
+        self.frame(0x82, payload);
+    }
+
+    fn frame(&mut self, kind: u8, payload: &[u8]) {
         let length = u8::try_from(payload.len()).unwrap();
         assert!(length < 126);
-        let mut frame = vec![0x82, 0x80 | length, 0, 0, 0, 0];
+        let mut frame = vec![kind, 0x80 | length, 0, 0, 0, 0];
         frame.extend_from_slice(payload);
         self.0.write_all(&frame).unwrap();
     }
@@ -120,6 +124,7 @@ impl WebSocket {
             self.0.read_exact(&mut payload).ok()?;
             match (start[0] & 0x0f, payload.first()) {
                 (8, _) => return None,
+                (9, _) => self.frame(0x8a, &payload),
                 (1 | 2, Some(b'0')) => output.extend_from_slice(&payload[1..]),
                 _ => {}
             }
