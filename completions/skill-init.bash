@@ -277,7 +277,7 @@ _skill__init() {
             return 0
             ;;
         skill__subcmd__init__subcmd__agents)
-            opts="-h --json --status-file --help check auth ensure upgrade rollback import list sandbox help"
+            opts="-h --json --status-file --best-effort --help check auth ensure upgrade rollback import list sandbox help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -295,7 +295,7 @@ _skill__init() {
             return 0
             ;;
         skill__subcmd__init__subcmd__agents__subcmd__auth)
-            opts="-h --json --status-file --help"
+            opts="-h --json --status-file --best-effort --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -313,7 +313,7 @@ _skill__init() {
             return 0
             ;;
         skill__subcmd__init__subcmd__agents__subcmd__check)
-            opts="-h --json --status-file --help"
+            opts="-h --json --status-file --best-effort --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -331,7 +331,7 @@ _skill__init() {
             return 0
             ;;
         skill__subcmd__init__subcmd__agents__subcmd__ensure)
-            opts="-h --json --status-file --help"
+            opts="-h --json --status-file --best-effort --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -489,7 +489,7 @@ _skill__init() {
             return 0
             ;;
         skill__subcmd__init__subcmd__agents__subcmd__import)
-            opts="-h --force --json --status-file --help"
+            opts="-h --force --json --status-file --best-effort --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -507,7 +507,7 @@ _skill__init() {
             return 0
             ;;
         skill__subcmd__init__subcmd__agents__subcmd__list)
-            opts="-h --json --status-file --help"
+            opts="-h --json --status-file --best-effort --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -525,7 +525,7 @@ _skill__init() {
             return 0
             ;;
         skill__subcmd__init__subcmd__agents__subcmd__rollback)
-            opts="-h --json --status-file --help"
+            opts="-h --json --status-file --best-effort --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -543,7 +543,7 @@ _skill__init() {
             return 0
             ;;
         skill__subcmd__init__subcmd__agents__subcmd__sandbox)
-            opts="-h --fresh --json --status-file --help"
+            opts="-h --fresh --json --status-file --best-effort --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -561,7 +561,7 @@ _skill__init() {
             return 0
             ;;
         skill__subcmd__init__subcmd__agents__subcmd__upgrade)
-            opts="-h --json --status-file --help"
+            opts="-h --json --status-file --best-effort --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

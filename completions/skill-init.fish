@@ -97,6 +97,7 @@ complete -c skill-init -n "__fish_skill_init_using_subcommand tui" -l limit -d '
 complete -c skill-init -n "__fish_skill_init_using_subcommand tui" -s h -l help -d 'Print help'
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and not __fish_seen_subcommand_from check auth ensure upgrade rollback import list sandbox help" -l status-file -d 'Write the status file here instead of the data folder' -r -F
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and not __fish_seen_subcommand_from check auth ensure upgrade rollback import list sandbox help" -l json -d 'Print JSON on stdout'
+complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and not __fish_seen_subcommand_from check auth ensure upgrade rollback import list sandbox help" -l best-effort -d 'Exit 0 also where a CLI is missing or an install failed: the status and the report say so'
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and not __fish_seen_subcommand_from check auth ensure upgrade rollback import list sandbox help" -s h -l help -d 'Print help'
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and not __fish_seen_subcommand_from check auth ensure upgrade rollback import list sandbox help" -f -a "check" -d 'Run each CLI\'s --version; write agent_status.json'
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and not __fish_seen_subcommand_from check auth ensure upgrade rollback import list sandbox help" -f -a "auth" -d 'Command and credentials of each engine: ready or not, and why not; write agent_auth_status.json'
@@ -109,29 +110,37 @@ complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and not __
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and not __fish_seen_subcommand_from check auth ensure upgrade rollback import list sandbox help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from check" -l status-file -d 'Write the status file here instead of the data folder' -r -F
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from check" -l json -d 'Print JSON on stdout'
+complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from check" -l best-effort -d 'Exit 0 also where a CLI is missing or an install failed: the status and the report say so'
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help'
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from auth" -l status-file -d 'Write the status file here instead of the data folder' -r -F
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from auth" -l json -d 'Print JSON on stdout'
+complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from auth" -l best-effort -d 'Exit 0 also where a CLI is missing or an install failed: the status and the report say so'
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from auth" -s h -l help -d 'Print help'
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from ensure" -l status-file -d 'Write the status file here instead of the data folder' -r -F
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from ensure" -l json -d 'Print JSON on stdout'
+complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from ensure" -l best-effort -d 'Exit 0 also where a CLI is missing or an install failed: the status and the report say so'
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from ensure" -s h -l help -d 'Print help'
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from upgrade" -l status-file -d 'Write the status file here instead of the data folder' -r -F
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from upgrade" -l json -d 'Print JSON on stdout'
+complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from upgrade" -l best-effort -d 'Exit 0 also where a CLI is missing or an install failed: the status and the report say so'
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from upgrade" -s h -l help -d 'Print help'
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from rollback" -l status-file -d 'Write the status file here instead of the data folder' -r -F
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from rollback" -l json -d 'Print JSON on stdout'
+complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from rollback" -l best-effort -d 'Exit 0 also where a CLI is missing or an install failed: the status and the report say so'
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from rollback" -s h -l help -d 'Print help'
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from import" -l status-file -d 'Write the status file here instead of the data folder' -r -F
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from import" -l force -d 'Overwrite even where the destination is fresher'
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from import" -l json -d 'Print JSON on stdout'
+complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from import" -l best-effort -d 'Exit 0 also where a CLI is missing or an install failed: the status and the report say so'
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help'
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from list" -l status-file -d 'Write the status file here instead of the data folder' -r -F
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from list" -l json -d 'Print JSON on stdout'
+complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from list" -l best-effort -d 'Exit 0 also where a CLI is missing or an install failed: the status and the report say so'
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help'
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from sandbox" -l status-file -d 'Write the status file here instead of the data folder' -r -F
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from sandbox" -l fresh -d 'Probe again even where nothing changed'
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from sandbox" -l json -d 'Print JSON on stdout'
+complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from sandbox" -l best-effort -d 'Exit 0 also where a CLI is missing or an install failed: the status and the report say so'
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from sandbox" -s h -l help -d 'Print help'
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from help" -f -a "check" -d 'Run each CLI\'s --version; write agent_status.json'
 complete -c skill-init -n "__fish_skill_init_using_subcommand agents; and __fish_seen_subcommand_from help" -f -a "auth" -d 'Command and credentials of each engine: ready or not, and why not; write agent_auth_status.json'
