@@ -1,6 +1,13 @@
 //! The contract of the old container start as an oracle: prepared volumes, the real binary, the expected tree
 //! with content and mode. Wanted differences from the old start are named in docs/compat.md by the words that the tests'
 //! names use.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that fails panics"
+)]
 #![expect(clippy::disallowed_methods, reason = "a test starts the binary")]
 #![allow(missing_docs, reason = "a test")]
 

@@ -4,6 +4,13 @@
 //! call fails with ENOSPC, EIO, EROFS or EACCES, or a write is cut short. Afterwards every file of the user is the old one or
 //! the new one, what was kept aside is whole, and the next start completes to the same tree as if nothing had
 //! happened. Between two such calls nothing on the disk changes, so these are all the states there are.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that fails panics"
+)]
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #![allow(unsafe_code, reason = "ptrace(2)")]
 #![expect(clippy::disallowed_methods, reason = "a test starts the binary")]

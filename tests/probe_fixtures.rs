@@ -2,6 +2,13 @@
 //!
 //! `tests/fixtures/roots/NAME.root` is what `tests/fixtures/capture.sh` printed there. New ones are picked up by themselves; review their
 //! snapshot with `INSTA_UPDATE=always cargo test --test probe_fixtures` and git diff.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that fails panics"
+)]
 
 use proptest::prelude::*;
 use skill_init::{

@@ -1,4 +1,11 @@
 //! The menu as a person meets it: the real binary on a real terminal, with stand-ins for the agents.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that fails panics"
+)]
 #![expect(clippy::disallowed_methods, reason = "tests start the binary under test")]
 
 use nix::{
