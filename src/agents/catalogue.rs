@@ -331,7 +331,9 @@ impl<'de> Deserialize<'de> for InOrder {
                 let mut engines = Vec::new();
                 while let Some(name) = map.next_key::<String>()? {
                     let engine: Engine = map.next_value()?;
-                    engines.push(Engine { name, ..engine });
+                    // An empty reason, as an override file gives it, means that it can be installed.
+                    let unavailable = engine.unavailable.clone().filter(|reason| !reason.is_empty());
+                    engines.push(Engine { name, unavailable, ..engine });
                 }
                 Ok(InOrder(engines))
             }
@@ -400,6 +402,13 @@ mod tests {
         let codex = table.get("codex").unwrap();
         assert_eq!((codex.package.as_str(), codex.binary.as_str()), ("@me/codex", "codex"));
         assert_eq!(table.engines.last().unwrap().name, "new");
+    }
+
+    #[test]
+    fn an_empty_reason_makes_an_engine_available_again() {
+        let table = Catalogue::merged("[engine.iflow]\nunavailable = \"\"\n").unwrap();
+        assert_eq!(table.get("iflow").unwrap().unavailable, None);
+        assert!(Catalogue::built_in().get("iflow").unwrap().unavailable.is_some());
     }
 
     #[test]

@@ -189,7 +189,7 @@ def full_disk(registry: Registry) -> None:
     for old in (False, True):
         mount = pathlib.Path(World(registry.url).dir) / "small"
         mount.mkdir()
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=36m" if old else "size=20m", "none", mount],
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=120m", "none", mount],
                               capture_output=True, check=False)
         if done.returncode:
             raise Skipped("cannot mount a tmpfs here")
@@ -198,9 +198,7 @@ def full_disk(registry: Registry) -> None:
             shutil.rmtree(w.dir / "cache/npm-cache", ignore_errors=True)
             (w.dir / "table.toml").write_text("[engine.codex]\ndisk_mib = 0\n")
             filler = w.dir / "filler"
-            stat = os.statvfs(mount)
-            # Past the check of the free space (32 MiB are always asked for), the space is taken while npm works.
-            subprocess.run(["mount", "-o", "remount,size=120m", mount], check=True)
+            # Past the check of the free space, somebody else takes the space while npm works.
             process = w.start("upgrade" if old else "ensure", "codex")
             while process.poll() is None and not list((w.prefix / ".skill-init/staging").glob("*")):
                 time.sleep(0.005)
@@ -288,50 +286,60 @@ def kill_sweep_of_an_install(registry: Registry) -> None:
     sweep(registry, False, ("init", "npm", "both"), 8)
 
 
-CALLS = "rename,renameat,renameat2,symlink,symlinkat,link,linkat,unlink,unlinkat,rmdir,mkdir,mkdirat"
+CALLS = "rename,renameat,renameat2,symlink,symlinkat,mkdir,mkdirat"
 
 
-def kill_at_every_change(registry: Registry) -> None:
-    """kill -9 at every single file operation of init in an upgrade, the switch included"""
+def kill_at_every_change(_: Registry) -> None:
+    """kill -9 at every folder, link and rename that init makes in the prefix during an upgrade, the switch included"""
     if not shutil.which("strace"):
         raise Skipped("needs strace to kill at an exact system call")
+    registry = Registry(["1.0.0", "2.0.0"], megabytes=1)
     log = pathlib.Path("/var/tmp") / f"skill-init-strace-{os.getpid()}"
-    traced = ("strace", "-qq", "-o", str(log), "-e", f"trace={CALLS}")
 
-    def attempt(inject: tuple[str, ...]) -> tuple[World, Witness, subprocess.Popen, str]:
+    def attempt(*inject: str) -> tuple[World, Witness, subprocess.Popen, str]:
         w = world(registry, old=True)
         with Witness(w, {OLD, NEW}) as witness:
-            process = w.start("upgrade", "codex", wrap=(*traced, *inject))
+            wrap = ("strace", "-qq", "-o", str(log), "-e", f"trace={CALLS}", *inject)
+            process = w.start("upgrade", "codex", wrap=wrap)
             _, err = process.communicate(timeout=300)
         return w, witness, process, err
 
-    w, _, process, err = attempt(())
+    w, _, process, err = attempt()
     w.close()
     if process.returncode:
         raise Skipped(f"strace does not work here: {err.strip()[-200:]}")
-    lines = [line for line in log.read_text().splitlines() if "= " in line]
-    # The program's own folder operations, not those of reading: all of them are in the trace already.
-    total = len(lines)
-    first = next(n for n, line in enumerate(lines) if "staging" in line and "mkdir" in line)
-    moments = list(range(first + 1, total + 1))
+    # strace counts each system call's name for itself.
+    seen: dict[str, int] = {}
+    moments = []
+    for line in log.read_text().splitlines():
+        name = line.split("(")[0]
+        seen[name] = seen.get(name, 0) + 1
+        if f"{w.prefix}/" in line:
+            moments.append((name, seen[name], re.sub(r"skill-init-agents-\w+", "W", line)[:150]))
+    claim(any(name.startswith("rename") and "previous" in line for name, _, line in moments), "no switch was seen")
     answered = 0
-    for n in moments:
-        w, witness, process, err = attempt(("-e", f"inject={CALLS}:signal=SIGKILL:when={n}"))
+    for name, nth, line in moments:
+        w, witness, process, err = attempt("-e", f"inject={name}:signal=SIGKILL:when={nth}")
         try:
-            claim(process.returncode != 0, f"the kill at call {n} did not come: {err}")
-            claim(not witness.bad, f"call {n}, {lines[n - 1][:120]}: {witness.bad[:3]}")
+            claim(process.returncode != 0, f"the kill at {line} did not come: {err}")
+            claim(not witness.bad, f"{line}: {witness.bad[:3]}")
             answered += witness.calls
-            after_kill(w, "upgrade, init killed", f"call {n}: {lines[n - 1][:120]}", True)
+            after_kill(w, "upgrade, init killed", line, True)
         finally:
             w.close()
+    registry.close()
     log.unlink(missing_ok=True)
-    outcome(f"kill -9 at each of the {len(moments)} file operations of init in an upgrade",
+    outcome(f"kill -9 at each of the {len(moments)} changes that init makes in the prefix during an upgrade",
             f"{answered} of {answered} calls answered", f"mended by the next ensure, {len(moments)} of {len(moments)}")
 
 
 def npm_by_hand_killed(registry: Registry) -> None:
     """a documented npm install -g that is killed: the next ensure brings the CLI back, also without a network"""
-    span = 2.0
+    w = world(registry, old=True)
+    start = time.monotonic()
+    subprocess.run([*w.npm("install"), "@openai/codex"], env=w.env, check=True, capture_output=True)
+    span = time.monotonic() - start
+    w.close()
     lost = 0
     for n in range(8):
         w = world(registry, old=True)
