@@ -7,14 +7,12 @@
 use super::{
     catalogue::{Credential, Engine, Shape},
     check::Checked,
+    credentials,
     status::Readiness,
 };
 use crate::layout::Layout;
 use serde_json::{Map, Value};
 use std::{fs, io, path::Path};
-
-/// The most that a credential file may hold.
-const LIMIT: u64 = 1024 * 1024;
 
 /// Readiness of one engine; `now` in milliseconds since 1970.
 pub fn readiness(engine: &Engine, checked: &Checked, layout: &Layout, now: i64) -> Readiness {
@@ -53,80 +51,35 @@ fn examine_file(credential: &Credential, path: &Path, now: i64) -> Result<Vec<St
         )),
         _ => named(&error.to_string()),
     })?;
-    if !meta.is_file() || meta.len() > LIMIT {
+    if !meta.is_file() || meta.len() > credentials::MAX_CREDENTIAL {
         return Err(named("not a regular file of at most 1 MiB"));
     }
-    let text = fs::read_to_string(path).map_err(|error| named(&error.to_string()))?;
-    let json: Value = serde_json::from_str(&text)
-        .map_err(|error| named(&format!("not JSON (line {}, column {})", error.line(), error.column())))?;
-    let Value::Object(json) = json else { return Err(named("not a JSON object")) };
-    let notes = examine(credential.shape, &json, now).map_err(|what| named(&what))?;
+    let bytes = fs::read(path).map_err(|error| named(&error.to_string()))?;
+    let notes = examine(credential.shape, &bytes, now).map_err(|what| named(&what))?;
     Ok(notes.iter().map(|note| named(note)).collect())
 }
 
 /// Pure: what is wrong with a credential of this shape, else what is worth a note.
-fn examine(shape: Shape, json: &Map<String, Value>, now: i64) -> Result<Vec<String>, String> {
-    let text =
-        |map: &Map<String, Value>, key: &str| map.get(key).and_then(Value::as_str).is_some_and(|s| !s.is_empty());
-    let past =
-        |map: &Map<String, Value>, key: &str| map.get(key).and_then(Value::as_f64).is_some_and(|ms| ms < now as f64);
-    let refresh = |map: &Map<String, Value>, key: &str, expiry: &str| match (past(map, expiry), text(map, key)) {
-        (true, false) => Err("expired, and there is nothing to refresh it with: log in again".to_owned()),
-        (true, true) => Ok(vec!["the access token has expired; the CLI refreshes it at its next run".to_owned()]),
-        (false, _) => Ok(Vec::new()),
-    };
+fn examine(shape: Shape, bytes: &[u8], now: i64) -> Result<Vec<String>, String> {
+    let json = credentials::check(shape, bytes).map_err(|bad| bad.to_string())?;
     match shape {
-        Shape::CodexAuth => {
-            let tokens = json.get("tokens").and_then(Value::as_object);
-            let has_tokens = tokens.is_some_and(|t| text(t, "access_token") || text(t, "refresh_token"));
-            if let Some(id) = tokens.and_then(|t| t.get("id_token"))
-                && id.as_str().is_none_or(|id| id.split('.').count() != 3)
-            {
-                return Err("tokens.id_token is not a JWT: codex refuses the file".to_owned());
-            }
-            let other = text(json, "personal_access_token") || text(json, "agent_identity");
-            if text(json, "OPENAI_API_KEY") || has_tokens || other {
-                Ok(Vec::new())
-            } else {
-                Err("it holds neither OPENAI_API_KEY nor tokens".to_owned())
-            }
-        }
-        Shape::GoogleOauth | Shape::IflowOauth => {
-            if text(json, "access_token") || text(json, "refresh_token") || text(json, "apiKey") {
-                refresh(json, "refresh_token", "expiry_date")
-            } else {
-                Err("it holds neither access_token nor refresh_token".to_owned())
-            }
-        }
-        Shape::GoogleAccounts => match json.get("active") {
-            Some(Value::String(_) | Value::Null) => Ok(Vec::new()),
-            _ => Err("\"active\" is neither a text nor null: the CLI treats it as empty".to_owned()),
-        },
-        Shape::IflowAccounts => {
-            if text(json, "iflowApiKey") {
-                Ok(Vec::new())
-            } else {
-                Err("it holds no iflowApiKey".to_owned())
-            }
+        Shape::GoogleOauth | Shape::IflowOauth if json.get("apiKey").is_none() => {
+            age(&json, "refresh_token", "expiry_date", now)
         }
         Shape::OpencodeAuth => {
             let mut notes = Vec::new();
             let mut usable = 0;
-            for (provider, entry) in json {
-                let entry = entry.as_object();
-                let kind = entry.and_then(|e| e.get("type")).and_then(Value::as_str);
-                match (kind, entry) {
-                    (Some("oauth"), Some(entry)) => match refresh(entry, "refresh", "expires") {
-                        Ok(more) => {
-                            usable += 1;
-                            notes.extend(more.iter().map(|note| format!("{provider}: {note}")));
-                        }
-                        Err(reason) => notes.push(format!("{provider}: {reason}")),
-                    },
-                    (Some("api" | "wellknown"), Some(entry)) if text(entry, "key") => usable += 1,
-                    _ => notes
-                        .push(format!("{provider}: not an entry that opencode knows; it drops it at its next write")),
-                }
+            for (provider, entry) in &json {
+                let empty = Map::new();
+                let entry = entry.as_object().unwrap_or(&empty);
+                let state = match entry.get("type").and_then(Value::as_str) {
+                    Some("oauth") => age(entry, "refresh", "expires", now),
+                    Some("api" | "wellknown") => Ok(Vec::new()),
+                    _ => Err("not an entry that opencode knows; it drops it at its next write".to_owned()),
+                };
+                usable += usize::from(state.is_ok());
+                let words = state.unwrap_or_else(|reason| vec![reason]);
+                notes.extend(words.iter().map(|word| format!("{provider}: {word}")));
             }
             match (usable, notes.is_empty()) {
                 (0, true) => Err("it holds no provider".to_owned()),
@@ -134,15 +87,18 @@ fn examine(shape: Shape, json: &Map<String, Value>, now: i64) -> Result<Vec<Stri
                 _ => Ok(notes),
             }
         }
-        Shape::AntigravityAccounts => {
-            let version = json.get("version").and_then(Value::as_i64).unwrap_or(0);
-            if (1..=4).contains(&version) && json.get("accounts").is_some_and(Value::is_array) {
-                Ok(Vec::new())
-            } else {
-                Err("not a list of accounts of a version from 1 to 4: the plugin ignores it".to_owned())
-            }
-        }
-        Shape::JsonObject => Ok(Vec::new()),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Past its expiry, a token is refreshed by the CLI, or, without anything to refresh it with, of no use.
+fn age(map: &Map<String, Value>, refresh: &str, expiry: &str, now: i64) -> Result<Vec<String>, String> {
+    let past = map.get(expiry).and_then(Value::as_f64).is_some_and(|ms| ms < now as f64);
+    let refreshable = map.get(refresh).and_then(Value::as_str).is_some_and(|token| !token.is_empty());
+    match (past, refreshable) {
+        (true, false) => Err("expired, and there is nothing to refresh it with: log in again".to_owned()),
+        (true, true) => Ok(vec!["the access token has expired; the CLI refreshes it at its next run".to_owned()]),
+        (false, _) => Ok(Vec::new()),
     }
 }
 
@@ -162,7 +118,7 @@ mod tests {
     const NOW: i64 = 2_000_000;
 
     fn look(shape: Shape, json: &str) -> Result<Vec<String>, String> {
-        examine(shape, serde_json::from_str::<Value>(json).unwrap().as_object().unwrap(), NOW)
+        examine(shape, json.as_bytes(), NOW)
     }
 
     #[test]

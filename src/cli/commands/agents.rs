@@ -107,6 +107,21 @@ pub fn run(args: Args, context: &Context) -> Exit {
     }
 }
 
+/// Root with SKILL_INIT_USER set (`docker exec` into such a container) works as that user, as the container's own
+/// service does: what root would leave in the prefix, that user could never upgrade or remove.
+fn become_user(settings: &Settings) -> Result<(), Exit> {
+    use nix::unistd::{Gid, Uid, geteuid, setgid, setgroups, setuid};
+    let Some(user) = settings.get_opt(&keys::USER).filter(|_| geteuid().is_root()) else { return Ok(()) };
+    let (uid, gid) = user.split_once(':').unwrap_or((&user, &user));
+    let (Ok(uid), Ok(gid)) = (uid.parse().map(Uid::from_raw), gid.parse().map(Gid::from_raw)) else {
+        return Ok(());
+    };
+    setgroups(&[gid]).and_then(|()| setgid(gid)).and_then(|()| setuid(uid)).map_err(|errno| {
+        output::error(&format!("cannot become user {user} (SKILL_INIT_USER): {}", errno.desc()));
+        Exit::OS
+    })
+}
+
 impl<'a> Scene<'a> {
     fn new(args: &Args, context: &'a Context) -> Result<Self, Exit> {
         let (settings, layout) = context.load()?;
@@ -123,6 +138,7 @@ impl<'a> Scene<'a> {
             _ => (settings.get(&keys::ENGINES), keys::ENGINES.spec.env),
         };
         catalogue.select(&words).map_err(|reason| wrong(&format!("env {name}: {reason}")))?;
+        become_user(&settings)?;
         let interrupt = Interrupt::install().ok();
         let (json, status_file, best_effort) = (args.json, args.status_file.clone(), args.best_effort);
         Ok(Self { context, settings, layout, catalogue, words, interrupt, json, status_file, best_effort })
