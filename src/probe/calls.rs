@@ -34,7 +34,7 @@ pub struct Calls {
     pub nofile: Option<SoftHard>,
     /// RLIMIT_NPROC.
     pub nproc: Option<SoftHard>,
-    /// landlock_create_ruleset(NULL, 0, VERSION): version, or errno.
+    /// landlock_create_ruleset(NULL, 0, VERSION): version, or errno; `None` also where the child that asked was killed.
     pub landlock_abi: Option<Abi>,
     /// A child that confined itself.
     pub landlock_child: Option<Trial>,
@@ -103,10 +103,7 @@ impl Calls {
     pub fn ask(depth: Depth) -> Self {
         let (uid, gid) = volume::ids();
         let (release, machine) = kernel::ask_uname().map_or((None, None), |(r, m)| (Some(r), Some(m)));
-        let abi = match landlock::abi() {
-            Ok(version) => Abi::Version(version),
-            Err(errno) => Abi::Errno(errno),
-        };
+        let (landlock_abi, landlock_child) = ask_landlock();
         let soft_hard = |limit: std::io::Result<limits::SoftHard>| {
             limit.ok().map(|limits::SoftHard { soft, hard }| SoftHard { soft, hard })
         };
@@ -119,9 +116,8 @@ impl Calls {
             affinity: affinity::cpus().ok(),
             nofile: soft_hard(limits::nofile()),
             nproc: soft_hard(limits::nproc()),
-            landlock_abi: Some(abi),
-            // Without an ABI there is nothing to try, and a fork is saved.
-            landlock_child: matches!(abi, Abi::Version(_)).then(confine),
+            landlock_abi,
+            landlock_child: Some(landlock_child),
             userns_child: (depth == Depth::Full).then(unshare),
         }
     }
@@ -132,14 +128,22 @@ impl Calls {
     }
 }
 
-fn confine() -> Trial {
-    match landlock::confine_a_child() {
-        Ok(landlock::Confined::Refused) => Trial::Works,
-        Ok(landlock::Confined::NotRefused) => Trial::NoEffect,
-        Ok(landlock::Confined::Failed { step, errno }) => Trial::Failed { step: step.to_owned(), errno },
-        Ok(landlock::Confined::Killed { signal }) => Trial::Killed { signal },
-        Err(error) => Trial::NotRun { errno: error.raw_os_error().unwrap_or_default() },
-    }
+fn ask_landlock() -> (Option<Abi>, Trial) {
+    let answer = match landlock::ask_a_child() {
+        Ok(answer) => answer,
+        Err(error) => return (None, Trial::NotRun { errno: error.raw_os_error().unwrap_or_default() }),
+    };
+    let abi = answer.abi.map(|abi| match abi {
+        Ok(version) => Abi::Version(version),
+        Err(errno) => Abi::Errno(errno),
+    });
+    let trial = match answer.child {
+        landlock::Confined::Refused => Trial::Works,
+        landlock::Confined::NotRefused => Trial::NoEffect,
+        landlock::Confined::Failed { step, errno } => Trial::Failed { step: step.to_owned(), errno },
+        landlock::Confined::Killed { signal } => Trial::Killed { signal },
+    };
+    (abi, trial)
 }
 
 fn unshare() -> Trial {

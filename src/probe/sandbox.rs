@@ -55,7 +55,20 @@ fn decide(kernel: &Kernel, abi: Option<Abi>, child: Option<&Trial>) -> (bool, St
         return (false, format!("kernel {version} is older than 5.13, the first with Landlock"));
     }
     let version = match abi {
-        None => return (false, "the kernel was not asked".to_owned()),
+        None => {
+            let why = match child {
+                Some(Trial::Killed { signal }) => {
+                    format!(
+                        "the child that asked the kernel was killed by signal {signal}: a seccomp profile kills for it"
+                    )
+                }
+                Some(Trial::NotRun { errno }) => {
+                    format!("no child could be made to ask the kernel: {}", errno_name(*errno))
+                }
+                _ => "the kernel was not asked".to_owned(),
+            };
+            return (false, why);
+        }
         Some(Abi::Errno(errno)) => return (false, why_no_abi(errno)),
         Some(Abi::Version(0)) => return (false, "the kernel offers ABI version 0".to_owned()),
         Some(Abi::Version(version)) => version,
@@ -177,6 +190,12 @@ mod tests {
         assert!(reason(libc::EPERM).1.contains("seccomp"));
         assert_eq!(reason(libc::EPERM).0, "EPERM");
         assert_eq!(reason(9999).0, "errno 9999");
+    }
+
+    #[test]
+    fn a_profile_that_kills_is_named() {
+        let verdict = landlock(&kernel("6.1"), None, Some(&Trial::Killed { signal: 31 }));
+        assert!(!verdict.usable && verdict.reason.contains("signal 31"), "{}", verdict.reason);
     }
 
     #[test]

@@ -15,15 +15,14 @@ struct RulesetAttr {
     handled_access_fs: u64,
 }
 
-/// The ABI version that the kernel offers to this process, or errno.
-///
-/// No descriptor, no side effect. ENOSYS: built without or hidden; EOPNOTSUPP: not enabled at boot; EPERM: seccomp.
-pub fn abi() -> Result<u32, i32> {
-    // SAFETY: with this flag the kernel reads no memory; landlock_create_ruleset(2).
-    let version = unsafe {
-        libc::syscall(libc::SYS_landlock_create_ruleset, ptr::null::<RulesetAttr>(), 0_usize, CREATE_RULESET_VERSION)
-    };
-    if version < 0 { Err(errno()) } else { Ok(u32::try_from(version).unwrap_or_default()) }
+/// What the kernel offers and whether it works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Landlock {
+    /// The ABI version, or the errno of landlock_create_ruleset(NULL, 0, VERSION). ENOSYS: built without or hidden;
+    /// EOPNOTSUPP: not enabled at boot; EPERM: seccomp. `None`: the child that asked was killed.
+    pub abi: Option<Result<u32, i32>>,
+    /// How the child fared that confined itself.
+    pub child: Confined,
 }
 
 /// What the throwaway child saw.
@@ -47,25 +46,38 @@ pub enum Confined {
     },
 }
 
-/// Makes a child, has it give up reading directories, and looks whether it is refused one. About 0.2 ms.
-pub fn confine_a_child() -> io::Result<Confined> {
+/// Makes a child that asks for the ABI, gives up reading directories, and looks whether it is refused one.
+///
+/// The question too is asked in the child: a seccomp profile may kill for it.
+pub fn ask_a_child() -> io::Result<Landlock> {
     // SAFETY: `body` makes raw system calls only.
     let answer = unsafe { throwaway::run(body)? };
-    let killed = Confined::Killed { signal: answer.signal() };
-    let Some((step, errno)) = answer.steps.last().copied() else { return Ok(killed) };
-    let failed = |step| Confined::Failed { step, errno };
-    Ok(match (step, errno) {
-        (OPEN_BEFORE, _) if errno != 0 => failed("open / before"),
-        (NO_NEW_PRIVS, _) if errno != 0 => failed("prctl(PR_SET_NO_NEW_PRIVS)"),
-        (CREATE, _) if errno != 0 => failed("landlock_create_ruleset"),
-        (RESTRICT, _) if errno != 0 => failed("landlock_restrict_self"),
-        (OPEN_AFTER, libc::EACCES) => Confined::Refused,
-        (OPEN_AFTER, 0) => Confined::NotRefused,
-        (OPEN_AFTER, _) => failed("open / after"),
-        _ => killed,
-    })
+    Ok(read(&answer.steps, answer.signal()))
 }
 
+/// The child's report as an answer.
+fn read(steps: &[(u8, i32)], signal: i32) -> Landlock {
+    let abi = steps.iter().find(|(step, _)| *step == ABI).map(|(_, value)| match value {
+        version @ 0.. => Ok(version.unsigned_abs()),
+        errno => Err(-errno),
+    });
+    let failed = |step, errno| Confined::Failed { step, errno };
+    let child = match steps.last() {
+        Some((ABI, errno @ ..0)) => failed("landlock_create_ruleset", -errno),
+        Some((OPEN_BEFORE, errno @ 1..)) => failed("open / before", *errno),
+        Some((NO_NEW_PRIVS, errno @ 1..)) => failed("prctl(PR_SET_NO_NEW_PRIVS)", *errno),
+        Some((CREATE, errno @ 1..)) => failed("landlock_create_ruleset", *errno),
+        Some((RESTRICT, errno @ 1..)) => failed("landlock_restrict_self", *errno),
+        Some((OPEN_AFTER, libc::EACCES)) => Confined::Refused,
+        Some((OPEN_AFTER, 0)) => Confined::NotRefused,
+        Some((OPEN_AFTER, errno)) => failed("open / after", *errno),
+        _ => Confined::Killed { signal },
+    };
+    Landlock { abi, child }
+}
+
+/// The version, or the errno as a negative number.
+const ABI: u8 = 0;
 const OPEN_BEFORE: u8 = 1;
 const NO_NEW_PRIVS: u8 = 2;
 const CREATE: u8 = 3;
@@ -74,6 +86,14 @@ const OPEN_AFTER: u8 = 5;
 
 /// Runs in the child.
 unsafe fn body(report: &Report) {
+    // SAFETY: with this flag the kernel reads no memory; landlock_create_ruleset(2).
+    let version = unsafe {
+        libc::syscall(libc::SYS_landlock_create_ruleset, ptr::null::<RulesetAttr>(), 0_usize, CREATE_RULESET_VERSION)
+    };
+    report.step(ABI, if version < 0 { -errno() } else { version as i32 });
+    if version < 0 {
+        return;
+    }
     let open = || {
         // SAFETY: a C string literal; open(2).
         errno_of(unsafe { libc::open(c"/".as_ptr(), libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC) }.into())
@@ -120,16 +140,28 @@ mod tests {
 
     #[test]
     fn where_the_kernel_has_it_a_confined_child_is_refused() {
-        match abi() {
-            Ok(version) => {
-                assert!(version >= 1);
-                assert_eq!(confine_a_child().unwrap(), Confined::Refused);
-            }
-            Err(errno) => {
-                assert_eq!(confine_a_child().unwrap(), Confined::Failed { step: "landlock_create_ruleset", errno });
-            }
+        let answer = ask_a_child().unwrap();
+        match answer.abi.unwrap() {
+            Ok(version) => assert!(version >= 1 && answer.child == Confined::Refused, "{answer:?}"),
+            Err(errno) => assert_eq!(answer.child, Confined::Failed { step: "landlock_create_ruleset", errno }),
         }
         // This process is not confined by it.
         assert!(std::fs::read_dir("/").is_ok());
+    }
+
+    #[test]
+    fn every_report_of_the_child_has_its_answer() {
+        let all =
+            [(ABI, 7), (OPEN_BEFORE, 0), (NO_NEW_PRIVS, 0), (CREATE, 0), (RESTRICT, 0), (OPEN_AFTER, libc::EACCES)];
+        assert_eq!(read(&all, 0), Landlock { abi: Some(Ok(7)), child: Confined::Refused });
+        // Killed after any of its steps: what it said before stands.
+        for upto in 1..all.len() {
+            assert_eq!(read(&all[..upto], 31), Landlock { abi: Some(Ok(7)), child: Confined::Killed { signal: 31 } });
+        }
+        assert_eq!(read(&[], 31), Landlock { abi: None, child: Confined::Killed { signal: 31 } });
+        let refused = Confined::Failed { step: "landlock_create_ruleset", errno: libc::EPERM };
+        assert_eq!(read(&[(ABI, -libc::EPERM)], 0), Landlock { abi: Some(Err(libc::EPERM)), child: refused });
+        let no_effect = [(ABI, 1), (OPEN_AFTER, 0)];
+        assert_eq!(read(&no_effect, 0).child, Confined::NotRefused);
     }
 }
