@@ -42,6 +42,7 @@ pub(super) struct Prepared {
     settings: Settings,
     layout: Layout,
     plan: Plan,
+    facts: Facts,
     phases: Vec<Phase>,
     warnings: Vec<String>,
     origin: Instant,
@@ -66,12 +67,12 @@ pub(super) fn prepare(context: &Context, origin: Instant) -> Result<Prepared, Ex
     let warnings = apply_files(&settings, &layout)?;
     phases.lap("apply");
     interrupted()?;
-    Ok(Prepared { settings, layout, plan, phases: phases.laps, warnings, origin })
+    Ok(Prepared { settings, layout, plan, facts, phases: phases.laps, warnings, origin })
 }
 
 /// Supervises what the preparation planned.
 pub(super) fn supervise(context: &Context, prepared: Prepared) -> Exit {
-    let Prepared { settings, layout, mut plan, phases, warnings, origin } = prepared;
+    let Prepared { settings, layout, mut plan, facts, phases, warnings, origin } = prepared;
     let (server, mut warnings) = match control(context, &settings, &layout) {
         Ok(server) => (Some(server), warnings),
         Err(reason) => {
@@ -103,7 +104,7 @@ pub(super) fn supervise(context: &Context, prepared: Prepared) -> Exit {
         run_dir,
         prefix: settings.get(&keys::LOG_PREFIX),
         watch: watch(context, &settings),
-        replan: replan(context, socket),
+        replan: replan(context, socket, facts),
         told,
         termination_log: settings.get_opt(&keys::TERMINATION_LOG),
         early: sys::early::pending(),
@@ -197,7 +198,7 @@ fn watch(context: &Context, settings: &Settings) -> Watch {
 }
 
 /// What SIGHUP and limits that move do: everything again, but for what a running process cannot change.
-fn replan(context: &Context, socket: Option<PathBuf>) -> Replan {
+fn replan(context: &Context, socket: Option<PathBuf>, start: Facts) -> Replan {
     let context = context.clone();
     Arc::new(move || {
         let (settings, layout) = context.load_quietly()?;
@@ -205,7 +206,8 @@ fn replan(context: &Context, socket: Option<PathBuf>) -> Replan {
         let imported = apply::import(&wanted);
         imported.done().iter().for_each(|line| tracing::info!("{line}"));
         imported.warnings().iter().for_each(|line| tracing::warn!("{line}"));
-        let facts = probe::run(&context.root, &layout, &context.env);
+        // Not probe::run: it makes a child, and here the supervisor reaps; and the runs must not count against themselves.
+        let facts = start.under_todays_limits(&context.root);
         let mut plan = make_plan(&context, &settings, &layout, &facts);
         if let Some(socket) = &socket {
             // Said at the start already.

@@ -19,7 +19,7 @@ use crate::{
 use serde::Serialize;
 use std::fmt;
 
-/// What the formula reads of the machine. Keep the first one: a replan needs it.
+/// What the formula reads of the machine.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Inputs {
     /// CPUs that can be used at once.
@@ -53,26 +53,6 @@ impl Inputs {
             tasks_limit: facts.tasks.limit.clone(),
             tasks_available: facts.tasks.available.clone(),
             nproc: if as_root { Bound::new(Reading::Unlimited, nproc.from) } else { nproc },
-        }
-    }
-
-    /// The same with today's limits: what was in use at the start stays in use, what the runs themselves have taken since
-    /// does not count against them.
-    pub fn with_limits_of(&self, facts: &Facts) -> Self {
-        let now = Self::new(facts, false);
-        let moved =
-            |limit: &Bound<u64>, available: &Bound<u64>, now: Bound<u64>| match (limit.value(), available.value()) {
-                (Some(limit), Some(available)) => {
-                    let used = limit.saturating_sub(*available);
-                    Bound::new(now.reading.map(|limit| limit.saturating_sub(used)), now.from)
-                }
-                _ => now,
-            };
-        Self {
-            memory_available: moved(&self.memory_limit, &self.memory_available, now.memory_limit.clone()),
-            tasks_available: moved(&self.tasks_limit, &self.tasks_available, now.tasks_limit.clone()),
-            nproc: self.nproc.clone(),
-            ..now
         }
     }
 }

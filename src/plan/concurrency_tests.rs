@@ -193,17 +193,20 @@ fn facts(memory_max: u64, memory_used: u64, pids_max: u64, pids_used: u64) -> (t
 
 #[test]
 fn a_replan_sees_new_limits_but_not_what_the_runs_have_taken() {
+    let runs = |facts: &Facts| {
+        let inputs = Inputs { cpus: value(64, "x"), ..Inputs::new(facts, true) };
+        concurrency(&inputs, &policy()).max_concurrent
+    };
     let (_a, start) = facts(9 * GIB, 0, 1024, 0);
-    let inputs = Inputs { cpus: value(64, "x"), ..Inputs::new(&start, true) };
-    assert_eq!(concurrency(&inputs, &policy()).max_concurrent, 8);
+    assert_eq!(runs(&start), 8);
     // Busy, same limits: the same result.
-    let (_b, busy) = facts(9 * GIB, 8 * GIB, 1024, 700);
-    let again = Inputs { cpus: value(64, "x"), ..inputs.with_limits_of(&busy) };
-    assert_eq!(concurrency(&again, &policy()).max_concurrent, 8);
-    // Resized in place.
-    let (_c, smaller) = facts(5 * GIB, 4 * GIB, 1024, 700);
-    let again = Inputs { cpus: value(64, "x"), ..inputs.with_limits_of(&smaller) };
-    assert_eq!(concurrency(&again, &policy()).max_concurrent, 4);
+    let (busy, _) = facts(9 * GIB, 8 * GIB, 1024, 700);
+    assert_eq!(runs(&start.under_todays_limits(&crate::layout::Root::at(busy.path()))), 8);
+    // Resized in place, down and up.
+    let (smaller, _) = facts(5 * GIB, 4 * GIB, 1024, 700);
+    assert_eq!(runs(&start.under_todays_limits(&crate::layout::Root::at(smaller.path()))), 4);
+    let (larger, _) = facts(13 * GIB, 4 * GIB, 1024, 700);
+    assert_eq!(runs(&start.under_todays_limits(&crate::layout::Root::at(larger.path()))), 12);
 }
 
 fn reading() -> impl Strategy<Value = Reading<u64>> {

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::{
+    Bound,
     calls::{Calls, Depth},
     cgroup::{Cgroups, Limits},
     container::{self, Container},
@@ -95,21 +96,46 @@ pub fn assemble(root: &Root, env: &Environment, calls: &Calls, paths: Vec<PathFa
 }
 
 impl Facts {
-    /// The same facts with the limits read again: for a replan (SIGHUP, the slow tick), when a pod was resized in place.
-    /// Makes no child and looks at no path.
-    pub fn with_limits_read_again(&self, root: &Root) -> Self {
+    /// The facts of the start under today's limits: for a replan (SIGHUP, the slow tick) after a pod was resized in place.
+    ///
+    /// What was in use at the start stays in use; what the runs have taken since does not count against them. Call it on the
+    /// facts of the start each time. Makes no child and looks at no path, so it is safe beside the supervisor's reaper.
+    #[must_use]
+    pub fn under_todays_limits(&self, root: &Root) -> Self {
         let calls =
             Calls { affinity: crate::sys::affinity::cpus().ok().filter(|_| *root == Root::real()), ..Calls::default() };
         let limits = Limits::read(root, &self.cgroups);
+        let (mut memory, mut tasks) = (resources::memory(root, &limits), resources::tasks(root, &limits, &calls));
+        let free = moved(&planning(&self.limits), &self.limits.memory_available, planning(&limits));
+        memory.available = resources::either(&free, &self.memory.host_available);
+        memory.host_available = self.memory.host_available.clone();
+        let free = moved(&self.limits.pids, &self.limits.pids_available, limits.pids.clone());
+        tasks.available = resources::either(&free, &self.tasks.host_available);
+        tasks.host_available = self.tasks.host_available.clone();
         Self {
-            memory: resources::memory(root, &limits),
             cpu: resources::cpu(root, &limits, &calls),
-            tasks: resources::tasks(root, &limits, &calls),
             descriptors: resources::descriptors(root, &calls),
+            memory,
+            tasks,
             limits,
             ..self.clone()
         }
     }
+}
+
+/// The limit that memory is planned with.
+fn planning(limits: &Limits) -> Bound<u64> {
+    Bound::tightest([limits.memory.clone(), limits.memory_high.clone()]).unwrap_or_else(|| limits.memory.clone())
+}
+
+/// What is free below a limit that has moved, with the use of before.
+fn moved(limit: &Bound<u64>, available: &Bound<u64>, now: Bound<u64>) -> Bound<u64> {
+    let used = match (limit.value(), available.value()) {
+        (Some(limit), Some(available)) => limit.saturating_sub(*available),
+        // There was no limit to compare with: a new one starts empty.
+        _ => 0,
+    };
+    Bound::new(now.reading.map(|limit| limit.saturating_sub(used)), now.from)
 }
 
 /// A file that exists but cannot be read (EOPNOTSUPP with `psi=0`) does not count.

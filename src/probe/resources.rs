@@ -23,6 +23,8 @@ pub struct Memory {
     pub swap: Bound<u64>,
     /// The host's memory.
     pub host_total: Bound<u64>,
+    /// What can be had of the host's memory without swapping.
+    pub host_available: Bound<u64>,
 }
 
 /// CPUs.
@@ -53,6 +55,8 @@ pub struct Tasks {
     pub nproc_soft: Bound<u64>,
     /// RLIMIT_NPROC, hard.
     pub nproc_hard: Bound<u64>,
+    /// Tasks that the host may still make.
+    pub host_available: Bound<u64>,
     /// `kernel.threads-max`.
     pub threads_max: Bound<u64>,
     /// `kernel.pid_max`.
@@ -92,6 +96,7 @@ pub(super) fn memory(root: &Root, limits: &Limits) -> Memory {
         available: either(&limits.memory_available, &host_available),
         swap: either(&limits.swap, &host_swap),
         host_total,
+        host_available,
     }
 }
 
@@ -147,6 +152,7 @@ pub(super) fn tasks(root: &Root, limits: &Limits, calls: &Calls) -> Tasks {
         cgroup: limits.pids.clone(),
         nproc_soft,
         nproc_hard,
+        host_available: host_free,
         threads_max,
         pid_max,
     }
@@ -166,7 +172,7 @@ pub(super) fn descriptors(root: &Root, calls: &Calls) -> Descriptors {
 }
 
 /// The tighter of a cgroup's bound and the host's; a cgroup that is not visible is no reason not to know the host's.
-fn either(inner: &Bound<u64>, outer: &Bound<u64>) -> Bound<u64> {
+pub(super) fn either(inner: &Bound<u64>, outer: &Bound<u64>) -> Bound<u64> {
     match (&inner.reading, &outer.reading) {
         (Reading::Unknown { .. }, Reading::Value(_) | Reading::Unlimited) if inner.from.is_empty() => outer.clone(),
         _ => Bound::tightest([inner.clone(), outer.clone()]).unwrap_or_else(|| outer.clone()),

@@ -52,8 +52,7 @@ const DEADLINE_MS: i32 = 500;
 /// Forks, runs `body` in the child, and gives what it reported.
 ///
 /// # Safety
-/// `body` may only make system calls: no allocation, no locks, no panics. Must not be called while another thread or
-/// handler reaps every child.
+/// `body` may only make system calls: no allocation, no locks, no panics.
 pub(super) unsafe fn run(body: unsafe fn(&Report)) -> io::Result<Answer> {
     let (read, write) = pipe()?;
     // Blocked around the fork, and for good in the child: a handler that runs there would write into the parent's
@@ -79,10 +78,13 @@ pub(super) unsafe fn run(body: unsafe fn(&Report)) -> io::Result<Answer> {
         return Err(error);
     }
     drop(write);
-    let bytes = collect(&read);
-    // For the deadline only: a child that closed its end is past the point where a signal changes its status.
-    // SAFETY: the child is not reaped yet, so its pid is its own; kill(2).
-    unsafe { libc::kill(pid, libc::SIGKILL) };
+    let (bytes, ended) = collect(&read);
+    if !ended {
+        // Only at the deadline: a child that closed its end has ended, may already be reaped by somebody else, and its pid
+        // be another's.
+        // SAFETY: the child has not ended, so its pid is its own; kill(2).
+        unsafe { libc::kill(pid, libc::SIGKILL) };
+    }
     let steps = bytes.chunks_exact(5).filter_map(|record| {
         let (step, errno) = record.split_first()?;
         Some((*step, i32::from_ne_bytes(errno.try_into().ok()?)))
@@ -90,25 +92,27 @@ pub(super) unsafe fn run(body: unsafe fn(&Report)) -> io::Result<Answer> {
     Ok(Answer { steps: steps.collect(), status: wait(pid).ok() })
 }
 
-/// Reads until the child closed its end, or the deadline.
-fn collect(read: &OwnedFd) -> Vec<u8> {
+/// Reads until the child closed its end (true), or the deadline (false).
+fn collect(read: &OwnedFd) -> (Vec<u8>, bool) {
     let mut bytes = Vec::with_capacity(5 * MOST);
     while bytes.len() < 5 * MOST {
         let mut poll = libc::pollfd { fd: read.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         // SAFETY: one pollfd that outlives the call; poll(2).
-        let ready = unsafe { libc::poll(&raw mut poll, 1, DEADLINE_MS) };
-        if ready < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EINTR) {
-            continue;
+        match unsafe { libc::poll(&raw mut poll, 1, DEADLINE_MS) } {
+            1 => {}
+            0 => return (bytes, false),
+            _ if io::Error::last_os_error().raw_os_error() == Some(libc::EINTR) => continue,
+            _ => return (bytes, false),
         }
         let mut record = [0_u8; 5];
         // SAFETY: the buffer outlives the call; read(2).
-        let got = if ready > 0 { unsafe { libc::read(read.as_raw_fd(), record.as_mut_ptr().cast(), 5) } } else { 0 };
-        if got != 5 {
-            break;
+        match unsafe { libc::read(read.as_raw_fd(), record.as_mut_ptr().cast(), record.len()) } {
+            5 => bytes.extend_from_slice(&record),
+            0 => return (bytes, true),
+            _ => return (bytes, false),
         }
-        bytes.extend_from_slice(&record);
     }
-    bytes
+    (bytes, false)
 }
 
 fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
@@ -137,7 +141,20 @@ mod tests {
         };
         let answer = answer.unwrap();
         assert_eq!(answer.steps, [(1, 0), (2, 38)]);
-        assert!(matches!(answer.status, Some(ExitStatus::Exited(0) | ExitStatus::Signaled { signal: 9, .. })));
+        assert_eq!(answer.status, Some(ExitStatus::Exited(0)));
+    }
+
+    #[test]
+    fn a_child_that_hangs_is_killed_at_the_deadline() {
+        // SAFETY: the body reports and waits by raw system calls.
+        let answer = unsafe {
+            run(|report| {
+                report.step(1, 0);
+                libc::pause();
+            })
+        };
+        let answer = answer.unwrap();
+        assert_eq!((answer.steps.as_slice(), answer.signal()), ([(1, 0)].as_slice(), libc::SIGKILL));
     }
 
     #[test]
