@@ -129,7 +129,8 @@ fn write_report(wanted: &Wanted, mut report: Report) -> Report {
     if let Err(error) = written
         && report.fatal().is_none()
     {
-        report.notes.push(Note { path, message: format!("failed to {error}") });
+        let help = super::mend::mend(&error).map_or_else(String::new, |command| format!("; {command}"));
+        report.notes.push(Note { path, message: format!("failed to {error}{help}") });
     }
     report
 }
