@@ -100,10 +100,10 @@ def auth(world):
             box.ready()
             import base64
             basic = f"Authorization: Basic {base64.b64encode(f'admin:{password}'.encode()).decode()}"
-            same("UI without", box.http("/ui")[0], 401)
+            same("protected API without", box.http("/v1/engines/auth-status")[0], 401)
             same("terminal without", box.http("/", 7681)[0], 401)
             same("terminal with", box.http("/", 7681, headers=[basic])[0], 200)
-            check(box.http("/ui", headers=[basic])[0] not in (0, 401), "UI with credentials")
+            check(box.http("/v1/engines/auth-status", headers=[basic])[0] == 200, "API with credentials")
             check(password not in json.dumps(json.loads(world.engine.docker("inspect", box.name).out)[0]["Config"]),
                   "the password is in the container's configuration")
             return "401 without credentials, in with them; the password is in no environment"

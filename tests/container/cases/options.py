@@ -161,7 +161,7 @@ def secrets(world):
         check("s3cret-of-the-suite" not in box.sh("cat /proc/[0-9]*/cmdline | tr '\\0' ' '"), "in an argument list")
         check("s3cret-of-the-suite" not in box.logs(), "in the log")
         check("s3cret-of-the-suite" not in box.sh("skill-init config --json; skill-init status --json"), "in config")
-        same("no credentials", box.http("/ui")[0], 401)
+        same("no credentials", box.http("/v1/engines/auth-status")[0], 401)
         same("terminal without credentials", box.http("/", 7681)[0], 401)
         return "401 without credentials; in no argv, log, config"
 
