@@ -87,7 +87,7 @@ class Container:
 
     def status(self):
         """`skill-init status --json`."""
-        return json.loads(self.exec("skill-init", "status", "--json").out)
+        return json.loads(self.exec("/sbin/skill-init", "status", "--json").out)
 
     def service(self, name):
         """One service of the status."""
@@ -95,7 +95,7 @@ class Container:
 
     def plan(self):
         """`skill-init plan --json`."""
-        return json.loads(self.exec("skill-init", "plan", "--json").out)
+        return json.loads(self.exec("/sbin/skill-init", "plan", "--json").out)
 
     def stop(self, seconds=None):
         """`docker stop`; the exit code."""
