@@ -1,0 +1,140 @@
+//! Who is measured: the floor, the wrappers that run one command, the supervisors with one service.
+
+use std::{
+    env,
+    fmt::Write,
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+/// One program under the gauge.
+pub(super) struct Subject {
+    pub(super) name: String,
+    pub(super) program: PathBuf,
+    pub(super) argv: Vec<String>,
+    pub(super) env: Vec<(&'static str, String)>,
+    /// Starts the command from its own configuration.
+    pub(super) service: bool,
+}
+
+fn find(name: &str) -> Option<PathBuf> {
+    let found = env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file());
+    if found.is_none() {
+        eprintln!(
+            "bench: {name} IS NOT INSTALLED: left out (apt-get install tini dumb-init catatonit s6 runit supervisor)"
+        );
+    }
+    found
+}
+
+/// The floor first, then us, then the peers that are installed.
+pub(super) fn bare(binary: &Path, floor: &Path) -> Vec<Subject> {
+    let subject = |name: &str, program: PathBuf, words: &[&str]| {
+        let argv =
+            std::iter::once(program.display().to_string()).chain(words.iter().map(|w| (*w).to_owned())).collect();
+        Subject { name: name.to_owned(), program, argv, env: Vec::new(), service: false }
+    };
+    let mut subjects =
+        vec![subject("floor.c", floor.to_owned(), &[]), subject("skill-init --", binary.to_owned(), &["--"])];
+    for name in ["tini", "tini-static", "dumb-init", "catatonit"] {
+        subjects.extend(find(name).map(|program| subject(name, program, &["--"])));
+    }
+    subjects
+}
+
+/// Us with and without the whole preparation, then the peers; each with one service.
+pub(super) fn supervisors(binary: &Path, work: &Path, gauge: &Path) -> Result<Vec<Subject>, String> {
+    let io = |path: &Path| {
+        let path = path.display().to_string();
+        move |error: std::io::Error| format!("{path}: {error}")
+    };
+    let run = format!("#!/bin/sh\nexec {} child\n", gauge.display());
+    for tree in ["s6", "runit"] {
+        let folder = work.join(tree).join("gauge");
+        fs::create_dir_all(&folder).map_err(io(&folder))?;
+        let file = folder.join("run");
+        fs::write(&file, &run)
+            .and_then(|()| fs::set_permissions(&file, fs::Permissions::from_mode(0o755)))
+            .map_err(io(&file))?;
+    }
+    let ini = work.join("supervisord.conf");
+    let text = format!(
+        "[supervisord]\nnodaemon=true\nlogfile=/dev/null\nlogfile_maxbytes=0\npidfile=/dev/null\nuser=root\n\n\
+         [program:gauge]\ncommand={} child\nautorestart=true\nstartsecs=0\n",
+        gauge.display()
+    );
+    fs::write(&ini, text).map_err(io(&ini))?;
+    let folder = |name: &str| work.join(name).display().to_string();
+    let mut subjects = vec![
+        entrypoint(binary, work, "skill-init, one service", &fleet(work, gauge, 1)?, &[]),
+        entrypoint(
+            binary,
+            work,
+            "skill-init, whole preparation, API worker",
+            Path::new(""),
+            &[("SKILL_INIT_API", "true"), ("SKILL_INIT_IMPORT", "true"), ("SKILL_INIT_TRUST", "true")],
+        ),
+    ];
+    if let Some(worker) = subjects.last_mut() {
+        worker.env.push(("SKILL_INIT_API_COMMAND", format!("{} child", gauge.display())));
+    }
+    for (name, words) in [
+        ("s6-svscan", vec![folder("s6")]),
+        ("runsvdir", vec!["-P".to_owned(), folder("runit")]),
+        ("supervisord", vec!["-n".to_owned(), "-c".to_owned(), ini.display().to_string()]),
+    ] {
+        subjects.extend(find(name).map(|program| {
+            let argv = std::iter::once(program.display().to_string()).chain(words).collect();
+            Subject { name: name.to_owned(), program, argv, env: Vec::new(), service: true }
+        }));
+    }
+    Ok(subjects)
+}
+
+/// `skill-init entrypoint` without terminal, gateway and agents; `more` wins.
+pub(super) fn entrypoint(
+    binary: &Path,
+    work: &Path,
+    name: &str,
+    config: &Path,
+    more: &[(&'static str, &str)],
+) -> Subject {
+    let folder = |name: &str| work.join(name).display().to_string();
+    let mut env = vec![
+        ("SKILL_INIT_CONFIG", config.display().to_string()),
+        ("SKILL_RUNNER_DATA_DIR", folder("data")),
+        ("SKILL_RUNNER_AGENT_CACHE_DIR", folder("cache")),
+        ("SKILL_INIT_SOCKET", folder("control.sock")),
+    ];
+    let defaults = [
+        ("SKILL_INIT_API", "false"),
+        ("SKILL_INIT_TTYD", "off"),
+        ("SKILL_INIT_GATEWAY", "false"),
+        ("SKILL_INIT_ENSURE", "off"),
+        ("SKILL_INIT_IMPORT", "false"),
+        ("SKILL_INIT_TRUST", "false"),
+        ("SKILL_INIT_BACKOFF", "0s"),
+        ("SKILL_INIT_RESTART_BUDGET", "1000000"),
+        ("SKILL_INIT_LOG", "error"),
+    ];
+    env.extend(defaults.iter().chain(more).map(|(name, value)| (*name, (*value).to_owned())));
+    let argv = vec![binary.display().to_string(), "entrypoint".to_owned()];
+    Subject { name: name.to_owned(), program: binary.to_owned(), argv, env, service: true }
+}
+
+/// A configuration with `count` services that do nothing.
+pub(super) fn fleet(work: &Path, gauge: &Path, count: usize) -> Result<PathBuf, String> {
+    let file = work.join(format!("fleet-{count}.toml"));
+    let mut text = String::new();
+    for n in 0..count {
+        let _ = writeln!(
+            text,
+            "[service.gauge-{n}]\ncommand = [\"{}\", \"child\"]\nrestart = \"always\"\n",
+            gauge.display()
+        );
+        let _ = writeln!(text, "backoff = {{ initial = \"0s\" }}\nbudget = {{ restarts = 1000000 }}\n");
+    }
+    fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))?;
+    Ok(file)
+}
