@@ -259,7 +259,7 @@ impl Installer<'_> {
 
     fn ensure_one(&mut self, wanted: &Wanted<'_>, report: &mut Report) -> Result<Action, InstallError> {
         let engine = wanted.engine;
-        let before = self.answer(engine);
+        let before = check::managed(engine, self.around).answer().cloned();
         report.present.0 = before.is_some();
         if let Some(answer) = before {
             if self.litter(engine) {
@@ -273,7 +273,7 @@ impl Installer<'_> {
         }
         let mut lock = self.lock(engine)?;
         // Somebody else may have been at it while we waited, or the machine was busy.
-        match check::managed(engine, self.around) {
+        match check::managed(engine, self.patient()) {
             Found::Runs(_, answer) => return Ok(done(report, answer, Action::AlreadyPresent)),
             Found::Silent(_, reason) => return Err(InstallError::Silent(reason)),
             Found::Broken(..) | Found::Absent => {}
@@ -412,7 +412,7 @@ impl Installer<'_> {
             .ok_or_else(|| format!("there is no {} in what was installed", engine.package))?;
         let program = prefix::program_in(staging, engine)
             .ok_or_else(|| format!("{} has no command {}", engine.package, engine.binary))?;
-        let answer = check::version(engine, &program, self.around).map_err(|fault| fault.to_string())?;
+        let answer = check::version(engine, &program, self.patient()).map_err(|fault| fault.to_string())?;
         if answer.line.contains(&manifest.version) {
             Ok(manifest.version)
         } else {
@@ -422,7 +422,7 @@ impl Installer<'_> {
 
     fn prove(&self, engine: &Engine, generation: &Generation) -> Result<Answer, String> {
         let program = generation.program(engine).ok_or("it has no package.json with this command")?;
-        check::version(engine, &program, self.around).map_err(|fault| fault.to_string())
+        check::version(engine, &program, self.patient()).map_err(|fault| fault.to_string())
     }
 
     /// Mends what an interrupted install left, without npm: the newest kept generation that runs, else what an
@@ -462,7 +462,7 @@ impl Installer<'_> {
     fn whole_but_unlinked(&self, place: Place<'_>) -> Result<Option<Generation>, InstallError> {
         let whole = place.current() == Current::Plain
             && prefix::program_in(place.prefix, place.engine)
-                .is_some_and(|program| check::version(place.engine, &program, self.around).is_ok());
+                .is_some_and(|program| check::version(place.engine, &program, self.patient()).is_ok());
         if whole { Ok(place.adopt()?) } else { Ok(None) }
     }
 
@@ -524,11 +524,17 @@ impl Installer<'_> {
     }
 
     fn answer(&self, engine: &Engine) -> Option<Answer> {
-        check::managed(engine, self.around).answer().cloned()
+        check::managed(engine, self.patient()).answer().cloned()
+    }
+
+    /// The proofs of an install wait four times as long as a check does: on a busy machine a CLI just unpacked may
+    /// take minutes to start, and throwing it away for that would download it again.
+    fn patient(&self) -> Surroundings<'_> {
+        Surroundings { deadline: self.around.deadline * 4, ..self.around }
     }
 
     fn why(&self, engine: &Engine) -> String {
-        match check::managed(engine, self.around) {
+        match check::managed(engine, self.patient()) {
             Found::Broken(_, reason) | Found::Silent(_, reason) => reason,
             Found::Absent => "its command is missing".to_owned(),
             Found::Runs(..) => "it runs".to_owned(),

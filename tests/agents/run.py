@@ -2,6 +2,7 @@
 
 import argparse
 import pathlib
+import re
 import sys
 import time
 import traceback
@@ -14,18 +15,27 @@ from world import ROOT, Failed, Skipped
 MARKS = ("<!-- outcomes: tests/agents/run.sh --real --write -->\n", "<!-- end of outcomes -->\n")
 
 
-def table() -> str:
-    rows = ["| what was done to it | meanwhile | afterwards |", "|---|---|---|"]
-    rows += [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in cases.OUTCOMES]
-    return "\n".join(rows) + "\n"
+def table(rows: list[tuple[str, ...]]) -> str:
+    lines = ["| what was done to it | meanwhile | afterwards |", "|---|---|---|"]
+    lines += [f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows]
+    return "\n".join(lines) + "\n"
 
 
-def write(text: str) -> None:
+def key(row: tuple[str, ...]) -> str:
+    """What was done, without the numbers of one run."""
+    return re.sub(r"\d+(\.\d+)*( s\b| moments| changes|(?= to )|(?= \())", "", row[0])
+
+
+def write(outcomes: list[tuple[str, ...]]) -> None:
+    """The rows of this run into the page: in the place of the same rows of an earlier run, else at the end."""
     path = ROOT / "docs/agents.md"
-    page = path.read_text()
-    before, rest = page.split(MARKS[0])
-    _, after = rest.split(MARKS[1])
-    path.write_text(before + MARKS[0] + "\n" + text + "\n" + MARKS[1] + after)
+    before, rest = path.read_text().split(MARKS[0])
+    old, after = rest.split(MARKS[1])
+    rows = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in old.splitlines()
+            if line.startswith("| ") and not line.startswith("| what was")]
+    fresh = {key(row): row for row in outcomes}
+    rows = [fresh.pop(key(row), row) for row in rows] + [row for row in outcomes if key(row) in fresh]
+    path.write_text(before + MARKS[0] + "\n" + table(rows) + "\n" + MARKS[1] + after)
 
 
 def main() -> int:
@@ -57,9 +67,9 @@ def main() -> int:
               file=sys.stderr if result == "skipped" else sys.stdout)
     registry.close()
     if cases.OUTCOMES:
-        print("\n" + table())
+        print("\n" + table(cases.OUTCOMES))
     if args.write:
-        write(table())
+        write(cases.OUTCOMES)
     print(f"{count['passed']} passed, {count['failed']} failed, {count['skipped']} skipped")
     return 1 if count["failed"] else 0
 
