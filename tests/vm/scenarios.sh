@@ -15,7 +15,8 @@ echo 134217728 > $cgroup/pod/memory.max
 echo 67108864 > $cgroup/pod/box/memory.high
 echo 1 > $cgroup/pod/box/cpuset.cpus
 in_box() { sh -c 'echo $$ > /sys/fs/cgroup/pod/box/cgroup.procs && exec "$@"' sh "$@"; }
-in_container() { crun --cgroup-manager=cgroupfs run --no-pivot -b /bundle -f "/bundle/$1.json" "$1"; }
+# Both streams: a runtime that cannot start says why on the other one.
+in_container() { crun --cgroup-manager=cgroupfs run --no-pivot -b /bundle -f "/bundle/$1.json" "$1" 2>&1; }
 
 section release uname -r
 section root-json $init probe --json
