@@ -23,6 +23,8 @@ const MARK: &str = ".skill-init-";
 const END: &str = ".tmp";
 /// Names that are tried before giving up: only left-overs of this very process id can be in the way.
 const ATTEMPTS: u32 = 64;
+/// Nothing that is compared before it is replaced is larger.
+const MAX_COMPARED: u64 = 64 << 20;
 
 /// What the destination must be at the moment of the switch.
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +71,7 @@ pub fn replace(dir: &Dir, name: impl AsRef<OsStr>, new: &NewFile<'_>) -> Result<
     }
     let temp = Temp::create(dir, name, new.mode.or(old.map(|meta| meta.mode & 0o777)).unwrap_or(0o600))?;
     temp.fill(new, old)?;
-    temp.switch(&path, new.expect)?;
+    temp.switch(&path, new)?;
     dir.sync()
 }
 
@@ -160,10 +162,10 @@ impl<'a> Temp<'a> {
         }
     }
 
-    fn switch(&self, path: &Path, expect: Expect<'_>) -> Result<(), FsError> {
+    fn switch(&self, path: &Path, new: &NewFile<'_>) -> Result<(), FsError> {
         let failed = |errno| FsError::sys("rename", path, errno);
         let at = self.dir.fd();
-        match expect {
+        match new.expect {
             Expect::Anything => renameat(at, self.name.as_os_str(), at, self.target).map_err(failed)?,
             Expect::Absent => {
                 match renameat2(at, self.name.as_os_str(), at, self.target, RenameFlags::RENAME_NOREPLACE) {
@@ -180,39 +182,49 @@ impl<'a> Temp<'a> {
                     Err(errno) => return Err(failed(errno)),
                 }
             }
-            Expect::Bytes(bytes) => return self.exchange(path, bytes),
+            Expect::Bytes(expected) => return self.exchange(path, new.bytes, expected),
         }
         self.present.set(false);
         Ok(())
     }
 
     /// Swaps new and old, then looks at what was swapped out: a change that another process renamed into
-    /// place after our last look is swapped back and not lost.
-    fn exchange(&self, path: &Path, bytes: &[u8]) -> Result<(), FsError> {
+    /// place after our last look is put back and not lost.
+    fn exchange(&self, path: &Path, ours: &[u8], expected: &[u8]) -> Result<(), FsError> {
         let at = self.dir.fd();
         let changed = || FsError::Changed { path: path.to_owned() };
-        let same = |name: &OsStr| {
-            let max = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-            self.dir.read(name, max).is_ok_and(|(now, _)| now == bytes)
-        };
-        if !same(self.target) {
+        let read = |name: &OsStr| self.dir.read(name, MAX_COMPARED).map(|(bytes, _)| bytes);
+        let swap = || renameat2(at, self.name.as_os_str(), at, self.target, RenameFlags::RENAME_EXCHANGE);
+        if !read(self.target).is_ok_and(|now| now == expected) {
             return Err(changed());
         }
-        let swap = || renameat2(at, self.name.as_os_str(), at, self.target, RenameFlags::RENAME_EXCHANGE);
         match swap() {
-            Ok(()) if same(&self.name) => Ok(()),
-            Ok(()) => {
-                swap().map_err(|errno| FsError::sys("rename", path, errno))?;
-                Err(changed())
-            }
+            Ok(()) => {}
+            Err(Errno::ENOENT) => return Err(changed()),
+            // Kernels and file systems without it.
             Err(Errno::EINVAL | Errno::ENOSYS | Errno::EPERM) => {
                 renameat(at, self.name.as_os_str(), at, self.target)
                     .map_err(|errno| FsError::sys("rename", path, errno))?;
                 self.present.set(false);
-                Ok(())
+                return Ok(());
             }
-            Err(errno) => Err(FsError::sys("rename", path, errno)),
+            Err(errno) => return Err(FsError::sys("rename", path, errno)),
         }
+        let mut out = read(&self.name)?;
+        if out == expected {
+            return Ok(());
+        }
+        // What came out must go back in, unless something newer came meanwhile: then that.
+        let mut put = ours.to_owned();
+        for _ in 0..ATTEMPTS {
+            swap().map_err(|errno| FsError::sys("rename", path, errno))?;
+            let newer = read(&self.name)?;
+            if newer == put {
+                break;
+            }
+            put = std::mem::replace(&mut out, newer);
+        }
+        Err(changed())
     }
 }
 
