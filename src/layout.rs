@@ -104,6 +104,10 @@ impl Layout {
     pub fn sandbox_status(&self) -> PathBuf {
         self.data.join("agent_sandbox.json")
     }
+    /// Runs at once, for a worker that is already running.
+    pub fn concurrency(&self) -> PathBuf {
+        self.data.join("concurrency.json")
+    }
     /// What `apply` did, step by step.
     pub fn bootstrap_report(&self) -> PathBuf {
         self.data.join("bootstrap_report.json")

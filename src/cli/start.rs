@@ -28,7 +28,10 @@ use crate::{
         orphans::Rules,
         watch::Watch,
     },
-    sys,
+    sys::{
+        self,
+        fs::{Dir, write_atomic},
+    },
 };
 use std::{
     path::{Path, PathBuf},
@@ -42,7 +45,7 @@ pub(super) struct Prepared {
     settings: Settings,
     layout: Layout,
     plan: Plan,
-    facts: Facts,
+    facts: Arc<Facts>,
     phases: Vec<Phase>,
     warnings: Vec<String>,
     origin: Instant,
@@ -65,9 +68,10 @@ pub(super) fn prepare(context: &Context, origin: Instant) -> Result<Prepared, Ex
     banner(&layout, &facts, &plan);
     interrupted()?;
     let warnings = apply_files(&settings, &layout)?;
+    publish(&layout, &plan);
     phases.lap("apply");
     interrupted()?;
-    Ok(Prepared { settings, layout, plan, facts, phases: phases.laps, warnings, origin })
+    Ok(Prepared { settings, layout, plan, facts: Arc::new(facts), phases: phases.laps, warnings, origin })
 }
 
 /// Supervises what the preparation planned.
@@ -103,7 +107,7 @@ pub(super) fn supervise(context: &Context, prepared: Prepared) -> Exit {
         server,
         run_dir,
         prefix: settings.get(&keys::LOG_PREFIX),
-        watch: watch(context, &settings),
+        watch: watch(context, &settings, Arc::clone(&facts)),
         replan: replan(context, socket, facts),
         told,
         termination_log: settings.get_opt(&keys::TERMINATION_LOG),
@@ -186,11 +190,12 @@ fn around(settings: &Settings, plan: &Plan, socket: Option<&Path>) -> Surroundin
     }
 }
 
-fn watch(context: &Context, settings: &Settings) -> Watch {
+fn watch(context: &Context, settings: &Settings, facts: Arc<Facts>) -> Watch {
     let percent = |value: i64| u64::try_from(value).unwrap_or(100);
     Watch {
         every: settings.get(&keys::TICK),
-        paths: Arc::new(UsagePaths::find(&context.root)),
+        paths: Arc::new(UsagePaths::of(&context.root, facts.cgroups.clone())),
+        facts,
         orphans: Rules { end: settings.get(&keys::ORPHANS) == "end", age: settings.get(&keys::ORPHAN_AGE) },
         warn: percent(settings.get(&keys::BUDGET_WARN)),
         unready: percent(settings.get(&keys::BUDGET_UNREADY)),
@@ -198,7 +203,7 @@ fn watch(context: &Context, settings: &Settings) -> Watch {
 }
 
 /// What SIGHUP and limits that move do: everything again, but for what a running process cannot change.
-fn replan(context: &Context, socket: Option<PathBuf>, start: Facts) -> Replan {
+fn replan(context: &Context, socket: Option<PathBuf>, start: Arc<Facts>) -> Replan {
     let context = context.clone();
     Arc::new(move || {
         let (settings, layout) = context.load_quietly()?;
@@ -209,6 +214,7 @@ fn replan(context: &Context, socket: Option<PathBuf>, start: Facts) -> Replan {
         // Not probe::run: it makes a child, and here the supervisor reaps; and the runs must not count against themselves.
         let facts = start.under_todays_limits(&context.root);
         let mut plan = make_plan(&context, &settings, &layout, &facts);
+        publish(&layout, &plan);
         if let Some(socket) = &socket {
             // Said at the start already.
             let _ = terminal::place(&mut plan.services, socket, owner(&settings));
@@ -311,4 +317,21 @@ fn apply_files(settings: &Settings, layout: &Layout) -> Result<Vec<String>, Exit
     let warnings = report.warnings();
     warnings.iter().for_each(|line| tracing::warn!("{line}"));
     report.fatal().map_or(Ok(warnings), Err)
+}
+
+/// `<data>/concurrency.json`: how a running worker learns of a plan that changed. Written only where it differs.
+fn publish(layout: &Layout, plan: &Plan) {
+    let value = serde_json::json!({
+        "max_concurrent": plan.concurrency.max_concurrent,
+        "max_queue_size": plan.concurrency.queue,
+        "binds": plan.concurrency.binding.to_string(),
+    });
+    let path = layout.concurrency();
+    let text = format!("{value:#}\n");
+    let name = path.file_name().unwrap_or_default();
+    let same =
+        Dir::open(&layout.data).and_then(|dir| dir.read(name, 4096)).is_ok_and(|(old, _)| old == text.as_bytes());
+    if !same && let Err(error) = write_atomic(&path, text.as_bytes(), 0o644) {
+        tracing::warn!(%error, "a running worker does not learn of the new plan");
+    }
 }

@@ -90,6 +90,8 @@ pub(super) enum Report {
 
 /// Zombies reaped in one go before the loop looks at anything else.
 const BATCH: usize = 512;
+/// When usage and orphans are looked at for the first time.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
 /// A timer that fires this late was frozen (SIGSTOP, cgroup freezer, suspend), not busy.
 const FROZEN: Duration = Duration::from_secs(1);
 
@@ -183,7 +185,8 @@ async fn drive(setup: Setup) -> io::Result<(Exit, String)> {
     for signal in setup.early {
         driver.signal(signal);
     }
-    let mut next_watch = (!tick.is_zero()).then(|| tokio::time::Instant::now() + tick);
+    // The first look comes soon, so that `status` knows; not at once, while the services start.
+    let mut next_watch = (!tick.is_zero()).then(|| tokio::time::Instant::now() + tick.min(FIRST_LOOK));
     loop {
         driver.act();
         if let Some(exit) = driver.exit.take() {

@@ -8,6 +8,7 @@ use crate::{
     control::protocol::{Gauge, Orphan},
     layout::Root,
     probe::{
+        Facts,
         processes::{self, By, Scan},
         usage::{Usage, UsagePaths, Used},
     },
@@ -21,12 +22,22 @@ pub struct Watch {
     pub every: Duration,
     /// Files of the cgroup.
     pub paths: Arc<UsagePaths>,
+    /// The facts of the start, to see limits move.
+    pub facts: Arc<Facts>,
     /// Rules for live orphans.
     pub orphans: Rules,
     /// Percent of a limit from which a warning is given.
     pub warn: u64,
     /// Percent of a limit from which the container is not ready.
     pub unready: u64,
+}
+
+/// The limits that concurrency depends on; they move when a pod is resized in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    pids: Option<u64>,
+    memory: Option<u64>,
+    cpus: Option<u32>,
 }
 
 /// One look.
@@ -49,7 +60,7 @@ pub struct Observation {
     /// Budgets above the unready threshold.
     pub pressure: Option<String>,
     /// The limits themselves, to see them move; `None` before the first look.
-    pub limits: Option<(Option<u64>, Option<u64>)>,
+    pub limits: Option<Limits>,
 }
 
 impl Watch {
@@ -71,7 +82,11 @@ impl Watch {
             }
         }
         Observation {
-            limits: Some((limit(usage.pids.as_ref()), limit(usage.memory.as_ref()))),
+            limits: Some(Limits {
+                pids: limit(usage.pids.as_ref()),
+                memory: limit(usage.memory.as_ref()),
+                cpus: self.facts.under_todays_limits(root).cpu.effective.reading.value().copied(),
+            }),
             pids: gauge(usage.pids),
             memory: gauge(usage.memory),
             oom_kills: usage.oom_kills,
