@@ -9,7 +9,7 @@
     reason = "a test that fails panics"
 )]
 #![expect(clippy::disallowed_methods, reason = "a test starts the binary")]
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+#![allow(missing_docs, reason = "a test")]
 
 mod volume;
 

@@ -14,7 +14,7 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #![allow(unsafe_code, reason = "ptrace(2)")]
 #![expect(clippy::disallowed_methods, reason = "a test starts the binary")]
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
+#![allow(missing_docs, reason = "a test")]
 
 use std::{
     collections::BTreeMap,

@@ -1,4 +1,11 @@
 //! `skill-init probe`, the real program on this very machine.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails panics"
+)]
 
 use assert_cmd::Command;
 use serde_json::Value;

@@ -49,12 +49,12 @@ fn a_stopping_worker_admits_nothing_and_says_good_bye_to_streams() {
     let mut stream = TcpStream::connect(address).unwrap();
     let ask = format!("GET /v1/jobs/{id}/events HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
     std::io::Write::write_all(&mut stream, ask.as_bytes()).unwrap();
-    let mut text = Vec::new();
-    while !String::from_utf8_lossy(&text).contains("event: ") {
+    let mut said = Vec::new();
+    while !String::from_utf8_lossy(&said).contains("event: ") {
         let mut piece = [0; 4096];
         let n = stream.read(&mut piece).unwrap();
-        assert!(n > 0, "closed before the first event: {}", String::from_utf8_lossy(&text));
-        text.extend_from_slice(&piece[..n]);
+        assert!(n > 0, "closed before the first event: {}", String::from_utf8_lossy(&said));
+        said.extend_from_slice(&piece[..n]);
     }
     while worker.get(&format!("/v1/jobs/{id}")).json()["status"] != "running" {}
     let mut early = TcpStream::connect(address).unwrap();
@@ -69,8 +69,8 @@ fn a_stopping_worker_admits_nothing_and_says_good_bye_to_streams() {
     let mut answer = String::new();
     let _ = early.read_to_string(&mut answer);
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 503"), "{answer}");
-    stream.read_to_end(&mut text).unwrap();
-    let text = String::from_utf8_lossy(&text);
+    stream.read_to_end(&mut said).unwrap();
+    let text = String::from_utf8_lossy(&said);
     assert!(text.contains("event: shutdown") || text.contains("conversation.failed"), "{text}");
     worker.stop();
 }

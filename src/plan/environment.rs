@@ -162,6 +162,9 @@ mod tests {
         let want = variables(&[
             ("SKILL_RUNNER_RUNTIME_MODE", "container"),
             ("SKILL_RUNNER_DATA_DIR", "/data"),
+            ("SKILL_INIT_APP_DIR", "/app"),
+            ("SKILL_RUNNER_SKILLS_DIR", "/app/skills"),
+            ("SKILL_INIT_IMPORT_DIR", "/opt/config"),
             ("SKILL_RUNNER_AGENT_CACHE_DIR", "/opt/cache/skill-runner"),
             ("SKILL_RUNNER_AGENT_HOME", "/opt/cache/skill-runner/agent-home"),
             ("SKILL_RUNNER_NPM_PREFIX", "/opt/cache/skill-runner/npm"),
