@@ -1,0 +1,187 @@
+//! The questions and orders of an operator, to a real init, by the real commands.
+#![expect(clippy::disallowed_methods, reason = "tests start the binary under test")]
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::Value;
+use std::{
+    os::unix::process::CommandExt,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_skill-init");
+
+/// An init that supervises the services of a configuration file and nothing else.
+struct Init {
+    dir: tempfile::TempDir,
+    child: Child,
+}
+
+impl Init {
+    fn start(services: &str, env: &[(&str, &str)]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |below: &str| dir.path().join(below);
+        std::fs::write(at("init.toml"), services).unwrap();
+        let child = Command::new(BINARY)
+            .arg("entrypoint")
+            .env_clear()
+            .envs([("PATH", "/usr/bin:/bin"), ("SKILL_RUNNER_RUNTIME_MODE", "container"), ("SKILL_INIT_API", "0")])
+            .envs([("SKILL_INIT_ENSURE", "off"), ("SKILL_INIT_TTYD", "off"), ("SKILL_INIT_GATEWAY", "0")])
+            .envs([("SKILL_INIT_IMPORT", "0"), ("SKILL_INIT_TRUST", "0")])
+            .env("SKILL_INIT_CONFIG", at("init.toml"))
+            .env("SKILL_INIT_SOCKET", at("run/control.sock"))
+            .env("SKILL_RUNNER_DATA_DIR", at("data"))
+            .env("SKILL_RUNNER_AGENT_CACHE_DIR", at("cache"))
+            .env("SKILL_INIT_APP_DIR", at("app"))
+            .env("BINARY", BINARY)
+            .env("OUT", at("out"))
+            .envs(env.iter().copied())
+            .stdin(Stdio::null())
+            .stderr(std::fs::File::create(at("log")).unwrap())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let init = Self { dir, child };
+        let (code, words) = init.ask(&["wait", "--ready", "--timeout", "60s"]);
+        assert_eq!(code, Some(0), "{words}{}", init.log());
+        init
+    }
+    fn at(&self, below: &str) -> PathBuf {
+        self.dir.path().join(below)
+    }
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.at("log")).unwrap()
+    }
+    fn ask(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output =
+            Command::new(BINARY).args(arguments).arg("--socket").arg(self.at("run/control.sock")).output().unwrap();
+        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    }
+    fn service(&self, name: &str) -> Value {
+        let (code, words) = self.ask(&["status", "--json"]);
+        assert_eq!(code, Some(0), "{words}");
+        let status: Value = serde_json::from_str(&words).unwrap();
+        status["services"].as_array().unwrap().iter().find(|service| service["name"] == name).unwrap().clone()
+    }
+    fn until(&self, name: &str, state: &str) -> Value {
+        loop {
+            let service = self.service(name);
+            if service["state"] == state {
+                return service;
+            }
+        }
+    }
+}
+
+impl Drop for Init {
+    fn drop(&mut self) {
+        let _ = kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM);
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn an_operator_stops_starts_and_restarts_a_service() {
+    let init = Init::start("[service.one]\ncommand = [\"sleep\", \"1000\"]\n", &[]);
+    let first = init.service("one");
+    assert_eq!(first["state"], "ready");
+    assert_eq!(init.ask(&["stop", "one"]).0, Some(0));
+    let stopped = init.until("one", "stopped");
+    assert_eq!(stopped["pid"], Value::Null);
+    assert_eq!(init.ask(&["start", "one"]).0, Some(0));
+    let second = init.until("one", "ready");
+    assert_ne!(first["pid"], second["pid"]);
+    assert_eq!(init.ask(&["restart", "one"]).0, Some(0));
+    while init.until("one", "ready")["pid"] == second["pid"] {}
+    let (code, words) = init.ask(&["stop", "nobody"]);
+    assert_eq!(code, Some(69));
+    assert!(words.contains("one"), "the names that there are: {words}");
+}
+
+#[test]
+fn health_answers_every_question_and_the_table_shows_the_service() {
+    let init = Init::start("[service.one]\ncommand = [\"sleep\", \"1000\"]\n", &[]);
+    assert_eq!(init.ask(&["health"]), (Some(0), "ready\n".to_owned()));
+    assert_eq!(init.ask(&["health", "--live"]), (Some(0), "live\n".to_owned()));
+    assert_eq!(init.ask(&["health", "--startup"]), (Some(0), "started\n".to_owned()));
+    let (code, json) = init.ask(&["health", "--json"]);
+    assert_eq!((code, serde_json::from_str::<Value>(&json).unwrap()["ok"].clone()), (Some(0), Value::Bool(true)));
+    let table = init.ask(&["status"]).1;
+    assert!(table.contains("SERVICE") && table.contains("one"), "{table}");
+}
+
+#[test]
+fn a_reload_takes_the_new_service_and_leaves_the_old_one_alone() {
+    let init = Init::start("[service.one]\ncommand = [\"sleep\", \"1000\"]\n", &[]);
+    let before = init.service("one");
+    let two = "[service.one]\ncommand = [\"sleep\", \"1000\"]\n[service.two]\ncommand = [\"sleep\", \"1000\"]\n";
+    std::fs::write(init.at("init.toml"), two).unwrap();
+    assert_eq!(init.ask(&["reload"]).0, Some(0));
+    loop {
+        let words = init.ask(&["status", "--json"]).1;
+        if words.contains("\"two\"") {
+            break;
+        }
+    }
+    init.until("two", "ready");
+    assert_eq!(init.service("one")["pid"], before["pid"]);
+    // A mistake in the file is no reason to be unhealthy.
+    std::fs::write(init.at("init.toml"), "[service.one\n").unwrap();
+    assert_eq!(init.ask(&["health"]).0, Some(0));
+}
+
+/// A service that asks its own init, once, also by a daemon that it orphans.
+const INSIDE: &str = r#"
+[service.one]
+command = ["sleep", "1000"]
+[service.agent]
+command = ["sh", "-c", """
+"$BINARY" status --json > "$OUT.status"; echo $? > "$OUT.read"
+"$BINARY" stop one 2> "$OUT.words"; echo $? > "$OUT.direct"
+(setsid sh -c '"$BINARY" stop one 2> /dev/null; echo $? > "$OUT.new"; mv "$OUT.new" "$OUT.orphan"' &)
+exec sleep 1000
+"""]
+"#;
+
+fn told(init: &Init, what: &str) -> String {
+    loop {
+        match std::fs::read_to_string(init.at(&format!("out.{what}"))) {
+            Ok(text) if text.ends_with('\n') => return text.trim().to_owned(),
+            _ => std::thread::yield_now(),
+        }
+    }
+}
+
+#[test]
+fn a_supervised_process_may_look_and_not_touch_even_as_an_orphan() {
+    let init = Init::start(INSIDE, &[]);
+    assert_eq!(told(&init, "orphan"), "1");
+    assert_eq!(told(&init, "direct"), "1");
+    assert_eq!(told(&init, "read"), "0");
+    assert!(std::fs::read_to_string(init.at("out.words")).unwrap().contains("SKILL_INIT_CONTROL_FROM_INSIDE"));
+    assert_eq!(init.service("one")["state"], "ready");
+}
+
+#[test]
+fn it_may_touch_where_the_operator_says_so() {
+    let init = Init::start(INSIDE, &[("SKILL_INIT_CONTROL_FROM_INSIDE", "1")]);
+    assert_eq!(told(&init, "direct"), "0");
+    init.until("one", "stopped");
+}
+
+#[test]
+fn nobody_there_is_69_and_unhealthy_is_1() {
+    let dir = tempfile::tempdir().unwrap();
+    let ask = |arguments: &[&str]| {
+        let socket = dir.path().join("control.sock");
+        Command::new(BINARY).args(arguments).arg("--socket").arg(socket).output().unwrap().status.code()
+    };
+    assert_eq!(ask(&["status"]), Some(69));
+    assert_eq!(ask(&["reload"]), Some(69));
+    assert_eq!(ask(&["wait", "--timeout", "10ms"]), Some(69));
+    assert_eq!(ask(&["health"]), Some(1));
+    assert_eq!(ask(&["health", "--live", "--ready"]), Some(2));
+}
