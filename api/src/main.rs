@@ -1,7 +1,12 @@
 //! The `skill-api` program: settings, log, runtime, listener, serve.
 #![forbid(unsafe_code)]
 
-use skill_api::{config::Config, notify::Notify, server, state::App};
+use skill_api::{
+    config::Config,
+    notify::Notify,
+    server,
+    state::{App, StartError},
+};
 use skill_init::{exit::Exit, settings::Environment};
 use std::{io::IsTerminal, process::ExitCode};
 use tokio::{
@@ -53,10 +58,9 @@ async fn serve(config: Config) -> Result<(), Exit> {
         tracing::error!(%address, %error, "cannot listen; is another worker running? (PORT, SKILL_INIT_API_HOST)");
         Exit::UNAVAILABLE
     })?;
-    let data = config.layout.data.clone();
     let app = App::start(config).await.map_err(|error| {
-        tracing::error!(data = %data.display(), %error, "the data folder cannot be used");
-        Exit::CANT_CREATE
+        tracing::error!(%error, "the worker cannot start");
+        if matches!(error, StartError::Auth(_)) { Exit::CONFIG } else { Exit::CANT_CREATE }
     })?;
     let signals = std::sync::Arc::clone(&app);
     tokio::spawn(async move {

@@ -2,6 +2,7 @@
 
 use crate::{
     admission::Admission,
+    auth::Auth,
     config::Config,
     engines::{Engines, process::Reason},
     error::{ApiError, ApiResult},
@@ -21,6 +22,8 @@ pub type Shared = Arc<App>;
 pub struct App {
     /// Settings.
     pub config: Config,
+    /// Who may ask.
+    pub auth: Auth,
     /// The skills folder.
     pub skills: Arc<Registry>,
     /// The agent CLIs.
@@ -44,6 +47,9 @@ pub struct App {
 /// Why the worker cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// Basic Auth is on, and incomplete.
+    #[error("{0}")]
+    Auth(&'static str),
     /// The data folder.
     #[error("{path}: {source}", path = .path.display())]
     Folder {
@@ -65,6 +71,7 @@ pub enum StartError {
 impl App {
     /// Opens what the worker needs, settles what the one before left, starts the schedule.
     pub async fn start(config: Config) -> Result<Shared, StartError> {
+        let auth = Auth::new(&config).map_err(StartError::Auth)?;
         for path in [config.runs_dir(), config.requests_dir()] {
             std::fs::create_dir_all(&path).map_err(|source| StartError::Folder { path, source })?;
         }
@@ -73,6 +80,7 @@ impl App {
         let store = Store::open(&path).map_err(failed)?;
         let engines = Engines::new(&config);
         let app = Arc::new(Self {
+            auth,
             skills: Arc::new(Registry::new(config.layout.skills.clone(), engines.names().to_vec())),
             engines,
             store,

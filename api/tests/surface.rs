@@ -209,3 +209,35 @@ fn an_unconfined_run_says_so() {
     let config = fs::read_to_string(worker.run_folder(&id).join("opencode.json")).unwrap();
     assert!(config.contains("\"external_directory\": \"deny\""), "{config}");
 }
+
+#[test]
+fn basic_auth_guards_what_it_is_told_to_and_every_answer_is_hardened() {
+    let on = |scope: &str| {
+        Setup::new()
+            .skill("demo")
+            .env("UI_BASIC_AUTH_ENABLED", "true")
+            .env("UI_BASIC_AUTH_USERNAME", "käthe")
+            .env("UI_BASIC_AUTH_PASSWORD", "ß:wort")
+            .env("UI_BASIC_AUTH_SCOPE", scope)
+            .start()
+    };
+    let worker = on("documented");
+    let refused = worker.get("/v1/engines/auth-status");
+    assert_eq!((refused.status, &refused.json()["detail"]), (401, &json!("Authentication required")));
+    assert!(refused.header("www-authenticate").unwrap().starts_with("Basic realm="));
+    assert_eq!(refused.header("x-content-type-options"), Some("nosniff"));
+    let with = |worker: &Worker, credentials: &str, path: &str| {
+        request(worker.address, "GET", path, &[("authorization", credentials)], b"").status
+    };
+    // "käthe:ß:wort" and "käthe:x".
+    let (right, wrong) = ("Basic a8OkdGhlOsOfOndvcnQ=", "Basic a8OkdGhlOng=");
+    assert_eq!(with(&worker, right, "/v1/engines/auth-status"), 200);
+    assert_eq!(with(&worker, wrong, "/v1/engines/auth-status"), 401);
+    assert_eq!(worker.get("/v1/skills").status, 200);
+    let crossing = [("sec-fetch-site", "cross-site"), ("content-type", "application/json")];
+    assert_eq!(request(worker.address, "POST", "/v1/jobs/cleanup", &crossing, b"").status, 403);
+    let worker = on("all");
+    assert_eq!((worker.get("/v1/skills").status, with(&worker, right, "/v1/skills")), (401, 200));
+    assert_eq!(worker.post("/v1/jobs/cleanup", &json!({})).status, 401);
+    assert_eq!((worker.get("/").status, worker.get("/v1/system/ping").status), (200, 204));
+}
