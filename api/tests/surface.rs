@@ -241,3 +241,39 @@ fn basic_auth_guards_what_it_is_told_to_and_every_answer_is_hardened() {
     assert_eq!(worker.post("/v1/jobs/cleanup", &json!({})).status, 401);
     assert_eq!((worker.get("/").status, worker.get("/v1/system/ping").status), (200, 204));
 }
+
+#[test]
+fn management_reads_what_the_worker_keeps() {
+    let worker = Setup::new().skill("demo").cli("codex", &codex_says(r#"{"answer": 1}"#)).start();
+    let id = worker.job(&json!({"skill_id": "demo"}));
+    worker.settled("/v1/jobs", &id);
+    let get = |path: &str| worker.get(&format!("/v1/management{path}"));
+    assert_eq!(get("/skills").json()["skills"][0]["id"], "demo");
+    assert!(get("/skills/demo").json()["files"].to_string().contains("SKILL.md"));
+    assert_eq!(get("/skills/demo/schemas").json()["output"]["required"], json!(["answer"]));
+    assert_eq!(get("/engines").json()["engines"].as_array().unwrap().len(), 4);
+    assert_eq!(get("/engines/codex").json()["cli_version"], "0.169.0");
+    assert_eq!(get("/concurrency").json()["max_concurrent"], 2);
+    let runs = get("/runs?limit=5").json();
+    assert_eq!((&runs["total"], &runs["runs"][0]["request_id"]), (&json!(1), &json!(id)));
+    assert_eq!(get(&format!("/runs/{id}")).json()["status"], "succeeded");
+    assert!(get(&format!("/runs/{id}/files")).json().to_string().contains("result/result.json"));
+    let preview = get(&format!("/runs/{id}/file?path=result/result.json")).json();
+    assert!(preview["preview"]["content"].as_str().unwrap().contains("success"));
+    assert_eq!(get(&format!("/runs/{id}/file?path=../../skill_api.db")).status, 400);
+    assert_eq!(get(&format!("/runs/{id}/file?path=none")).status, 404);
+    assert!(get(&format!("/runs/{id}/events/history")).json()["count"].as_u64().unwrap() > 3);
+    assert!(String::from_utf8(get(&format!("/runs/{id}/events")).body).unwrap().contains("conversation.completed"));
+    for stream in ["fcmp", "rasp", "orchestrator"] {
+        let path = format!("/runs/{id}/protocol/history?stream={stream}");
+        assert!(get(&path).json()["count"].as_u64().unwrap() > 0, "{stream}");
+    }
+    assert_eq!(get(&format!("/runs/{id}/protocol/history?stream=x")).status, 400);
+    assert_eq!(get(&format!("/runs/{id}/logs/range?stream=stdout&byte_to=1")).json()["chunk"], "{");
+    assert_eq!(get(&format!("/runs/{id}/pending")).json()["pending"], json!(null));
+    let post = |path: &str| worker.post(&format!("/v1/management/runs/{id}/{path}"), &json!({}));
+    assert_eq!((post("reply").status, post("cancel").json()["accepted"].as_bool()), (409, Some(false)));
+    for path in ["/skills/none", "/skills/none/schemas", "/engines/none", "/runs/none", "/runs/none/files"] {
+        assert_eq!(get(path).status, 404, "{path}");
+    }
+}

@@ -154,6 +154,23 @@ pub(super) fn line_end(log: &File, at: u64) -> io::Result<u64> {
     }
 }
 
+/// The last `limit` lines of a file of lines, from its last 8 MiB; none where it is missing. Blocking.
+pub fn last_lines(path: &Path, limit: u64) -> io::Result<Vec<String>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let size = file.metadata()?.len();
+    let from = size.saturating_sub(8 << 20);
+    let mut bytes = vec![0; usize::try_from(size - from).unwrap_or(0)];
+    file.read_exact_at(&mut bytes, from)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().skip(usize::from(from > 0)).collect();
+    let skip = lines.len().saturating_sub(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(lines.into_iter().skip(skip).map(str::to_owned).collect())
+}
+
 /// The first sequence number at or after a time; one past the last where there is none. Blocking.
 pub fn seq_at(audit: &Path, at: Millis) -> io::Result<u64> {
     let attempts = attempts(audit);

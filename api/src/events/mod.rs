@@ -16,5 +16,5 @@ mod writer;
 
 pub use fcmp::{Draft, RawRef, kind};
 pub use hub::{Hub, Mark};
-pub use index::{Page, page, seq_at};
+pub use index::{Page, last_lines, page, seq_at};
 pub use writer::Writer;

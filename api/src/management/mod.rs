@@ -1,9 +1,6 @@
-//! `/v1/management`: reads for front ends.
+//! `/v1/management`: reads for front ends, and the two writes that a run page needs.
 
-use crate::state::Shared;
-use axum::Router;
+mod files;
+mod routes;
 
-/// The routes of this room.
-pub fn router(_app: &Shared) -> Router {
-    Router::new()
-}
+pub use routes::router;
