@@ -92,3 +92,44 @@ fn a_page_without_its_markers_is_refused() {
     assert!(filled("a", &parts).is_err());
     assert!(filled("<!-- generated: x -->\nno end", &parts).is_err());
 }
+
+/// Every source file of the product as one text, with line continuations joined.
+fn source() -> String {
+    fn walk(dir: &Path, out: &mut String) {
+        for entry in fs::read_dir(dir).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                walk(&path, out);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                *out += &fs::read_to_string(path).unwrap();
+            }
+        }
+    }
+    let mut out = String::new();
+    walk(&root().unwrap().join("src"), &mut out);
+    let mut joined = String::new();
+    for part in out.split("\\\n") {
+        joined += if joined.is_empty() { part } else { part.trim_start() };
+    }
+    joined
+}
+
+#[test]
+fn troubleshooting_quotes_messages_that_the_code_still_says() {
+    let page = fs::read_to_string(root().unwrap().join("docs/troubleshooting.md")).unwrap();
+    let source = source();
+    let mut checked = 0;
+    for row in page.lines().filter(|line| line.starts_with("| `")) {
+        let cell = row.split(" | ").next().unwrap_or_default();
+        for quoted in cell.split('`').skip(1).step_by(2).filter(|quoted| !quoted.starts_with("skill-init ")) {
+            // A name in capitals stands for a value as well, and the errno's name comes from the system.
+            for part in
+                quoted.split(['…']).map(|part| part.trim_end_matches("EACCES").trim()).filter(|part| part.len() >= 8)
+            {
+                assert!(source.contains(part), "no source file says {part:?} ({row})");
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 30, "the page was read: {checked}");
+}
