@@ -1,4 +1,11 @@
 //! The questions and orders of an operator, to a real init, by the real commands.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that fails panics"
+)]
 #![expect(clippy::disallowed_methods, reason = "tests start the binary under test")]
 
 use nix::{

@@ -1,4 +1,11 @@
 //! `/v1/jobs` over HTTP against a running worker, with a stub CLI.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that fails panics"
+)]
 
 mod common;
 use common::*;
