@@ -17,6 +17,10 @@ use tokio::{
 fn main() -> ExitCode {
     let env = Environment::of_process();
     log(&env);
+    // The agents run as the same user: they must not read the password in our environment, nor trace us.
+    if let Err(error) = skill_init::sys::process::hide() {
+        tracing::warn!(%error, "processes of the same user can read the worker's environment");
+    }
     let config = match Config::load(env) {
         Ok(config) => config,
         Err(exit) => return ExitCode::from(exit.0),

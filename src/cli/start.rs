@@ -114,6 +114,10 @@ pub(super) fn supervise(context: &Context, prepared: Prepared) -> Exit {
         early: sys::early::pending(),
         origin,
     };
+    // Agents may run as the same user: they must not read the password in /proc/1/environ, nor trace PID 1.
+    if let Err(error) = sys::process::hide() {
+        tracing::warn!(%error, "processes of the same user can read the init's environment");
+    }
     match driver::run(setup) {
         Ok(exit) => exit,
         Err(error) => {

@@ -13,10 +13,7 @@ use nix::{
 };
 use std::{
     io::{self, Read, Write},
-    os::{
-        fd::AsRawFd,
-        unix::{fs::MetadataExt, net::UnixStream},
-    },
+    os::{fd::AsRawFd, unix::net::UnixStream},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -82,6 +79,12 @@ pub struct Client {
     paths: Vec<PathBuf>,
 }
 
+/// The uid of PID 1. Its `/proc` folder belongs to root, whatever its uid is, because it is not dumpable.
+fn uid_of_init() -> Option<u32> {
+    let status = std::fs::read_to_string("/proc/1/status").ok()?;
+    status.lines().find_map(|line| line.strip_prefix("Uid:"))?.split_ascii_whitespace().next()?.parse().ok()
+}
+
 impl Client {
     /// Asks at the first of these sockets that somebody listens on.
     pub fn new(paths: Vec<PathBuf>) -> Self {
@@ -93,7 +96,7 @@ impl Client {
     pub fn find(candidates: impl Fn(u32) -> Vec<PathBuf>) -> Self {
         let own = geteuid().as_raw();
         let mut paths = candidates(own);
-        if let Some(init) = std::fs::metadata("/proc/1").ok().map(|meta| meta.uid()).filter(|uid| *uid != own) {
+        if let Some(init) = uid_of_init().filter(|uid| *uid != own) {
             for path in candidates(init) {
                 if !paths.contains(&path) {
                     paths.push(path);

@@ -81,3 +81,9 @@ pub fn exec_with(program: &std::ffi::CStr, argv: &[std::ffi::CString], envp: &[s
     unsafe { libc::execve(program.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
     io::Error::last_os_error()
 }
+
+/// PR_SET_DUMPABLE 0 (PR_SET_DUMPABLE(2const)): other processes of the same user can neither trace this one nor read its
+/// environment and memory in `/proc`. An exec makes the children dumpable again.
+pub fn hide() -> io::Result<()> {
+    nix::sys::prctl::set_dumpable(false).map_err(io::Error::from)
+}
