@@ -62,11 +62,11 @@ static void fail(const char *what) {
     fprintf(stderr, "gauge: %s: %s\n", what, strerror(errno));
     exit(1);
 }
-/* Waits for a flag of the other side; 60 s are no measure, only the end of hope. */
+/* Waits for a flag of the other side; 20 s are no measure, only the end of hope. */
 static void await(_Atomic int *flag, int wanted, const char *what) {
     uint64_t start = now();
     while (atomic_load(flag) < wanted) {
-        if (now() - start > 60000000000u) { errno = ETIMEDOUT; fail(what); }
+        if (now() - start > 20000000000u) { errno = ETIMEDOUT; fail(what); }
         pause_us(50);
     }
 }

@@ -54,6 +54,7 @@ pub(super) fn run(options: &Options, command: Argv) -> Exit {
             if options.chdir_root {
                 start::chdir_root();
             }
+            start::forget_startup_pages();
             init.supervise()
         }
         Err(failure) => {

@@ -76,12 +76,21 @@ fn measure_all(root: &Path, work: &Path, binary: &Path, plan: &Plan) -> Result<S
     let all: Vec<&Subject> = bare.iter().chain(&supervisors).collect();
     let each =
         |label: &str, rounds: usize, results: &mut Vec<Readings>, only: &dyn Fn(&Subject) -> bool, words: &[&str]| {
+            // Who cannot finish once is not asked again: its cell stays empty.
+            let mut given_up = vec![false; all.len()];
             for round in 1..=rounds {
                 eprint!("\r{label}: round {round} of {rounds}   ");
-                for (subject, readings) in all.iter().zip(results.iter_mut()).filter(|(subject, _)| only(subject)) {
+                let asked = all.iter().zip(results.iter_mut()).zip(given_up.iter_mut());
+                for ((subject, readings), given_up) in asked.filter(|((subject, _), _)| only(subject)) {
+                    if *given_up {
+                        continue;
+                    }
                     match gauge_once(&gauge, plan, subject, words) {
                         Ok(reading) => add(readings, label, reading),
-                        Err(reason) => eprintln!("\n{} {label}: {reason}", subject.name),
+                        Err(reason) => {
+                            *given_up = true;
+                            eprintln!("\n{} {label}: {reason}", subject.name);
+                        }
                     }
                 }
             }
