@@ -406,7 +406,12 @@ impl Driver {
         let reasons = self.machine.unready_reasons().join("; ");
         if ready {
             let took = self.origin.elapsed();
-            self.told.ready_after.get_or_insert(took);
+            if self.told.ready_after.is_none() {
+                self.told.ready_after = Some(took);
+                // What only the start needed: code, and heap that the plan was made in.
+                sys::process::trim_heap();
+                sys::start::forget_startup_pages();
+            }
             tracing::info!(milliseconds = took.as_millis(), "ready");
             super::answer::release(self);
         } else {

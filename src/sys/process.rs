@@ -87,3 +87,12 @@ pub fn exec_with(program: &std::ffi::CStr, argv: &[std::ffi::CString], envp: &[s
 pub fn hide() -> io::Result<()> {
     nix::sys::prctl::set_dumpable(false).map_err(io::Error::from)
 }
+
+/// malloc_trim(3): free heap goes back to the system.
+pub fn trim_heap() {
+    unsafe extern "C" {
+        fn malloc_trim(pad: libc::size_t) -> libc::c_int;
+    }
+    // SAFETY: glibc's own function, callable at any time; malloc_trim(3).
+    unsafe { malloc_trim(0) };
+}
