@@ -6,6 +6,7 @@ pub mod extract;
 mod jobs;
 mod later;
 mod live;
+mod metrics;
 mod reads;
 mod skills;
 pub mod upload;
@@ -24,4 +25,5 @@ pub fn router(app: &Shared) -> Router {
         .merge(engines::router(app))
         .merge(jobs::router(app))
         .merge(later::router())
+        .merge(metrics::router(app))
 }

@@ -142,3 +142,17 @@ def _carry_image(source, target, tag):
     source.docker("save", "-o", path, tag, timeout=600)
     target.docker("load", "-i", path, timeout=600)
     path.unlink()
+
+
+@case("kubernetes: the autoscaler's metric is one that the worker serves")
+def autoscaled(world):
+    """By name, in the worker's /metrics."""
+    scaler = next(o for o in rendered("default") if o["kind"] == "HorizontalPodAutoscaler")
+    name = scaler["spec"]["metrics"][0]["pods"]["metric"]["name"]
+    with world.start("-e", "SKILL_INIT_ENSURE=off") as box:
+        box.ready()
+        status, body = box.http("/metrics")
+        same("GET /metrics", status, 200)
+        line = next((x for x in body.splitlines() if x.startswith(f"{name} ")), None)
+        check(line is not None, f"{name} is not served: {body[:300]}")
+        return line
