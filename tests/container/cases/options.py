@@ -46,8 +46,8 @@ def rights(box):
 @case("option: --read-only with tmpfs")
 def read_only(world):
     """Nothing but tmpfs and volumes is written."""
-    return boots(world, *QUIET, "--read-only", "--tmpfs", "/tmp", "--tmpfs", "/run", "--tmpfs", "/data", "--tmpfs",
-                 "/opt/cache", look=rights)
+    return boots(world, *QUIET, "--read-only", "--tmpfs", "/tmp:exec,mode=1777", "--tmpfs",
+                 "/run:mode=1777", "--tmpfs", "/data:mode=1777", "--tmpfs", "/opt/cache:exec,mode=1777", look=rights)
 
 
 @case("option: --read-only with nothing writable at all still starts, and names each path")
