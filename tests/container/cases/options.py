@@ -47,7 +47,7 @@ def rights(box):
 def read_only(world):
     """Nothing but tmpfs and volumes is written."""
     return boots(world, *QUIET, "--read-only", "--tmpfs", "/tmp:exec,mode=1777", "--tmpfs",
-                 "/run:mode=1777", "--tmpfs", "/data:mode=1777", "--tmpfs", "/opt/cache:exec,mode=1777", look=rights)
+                 "/run:uid=10001", "--tmpfs", "/data:uid=10001", "--tmpfs", "/opt/cache:exec,uid=10001", look=rights)
 
 
 @case("option: --read-only with nothing writable at all still starts, and names each path")
