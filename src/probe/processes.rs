@@ -94,6 +94,18 @@ pub fn scan(root: &Root) -> Scan {
     found
 }
 
+/// Now, as `Process::start_ticks` counts: ticks since boot, suspended time included (clock_gettime(2), CLOCK_BOOTTIME).
+///
+/// Not `/proc/uptime`: container runtimes put their own file over it (lxcfs), `stat` stays the kernel's.
+pub fn ticks_now() -> u64 {
+    // Linux shows USER_HZ, which is 100 on every architecture.
+    const TICK_NS: u64 = 10_000_000;
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_BOOTTIME).map_or(0, |now| {
+        let (seconds, nanoseconds) = (now.tv_sec().unsigned_abs(), now.tv_nsec().unsigned_abs());
+        seconds * (1_000_000_000 / TICK_NS) + nanoseconds / TICK_NS
+    })
+}
+
 /// One process by its pid; `None` when it has gone.
 pub fn one(root: &Root, pid: i32) -> Option<Process> {
     stat_line(&read::text(root, &format!("/proc/{pid}/stat")).ok()?)
@@ -147,6 +159,7 @@ mod tests {
         let own = scan.processes.iter().find(|p| p.pid == std::process::id() as i32).unwrap();
         assert!(own.threads >= 1 && own.rss_pages > 0 && !own.is_zombie());
         assert_eq!(one(&Root::real(), own.pid).map(|p| p.start_ticks), Some(own.start_ticks));
+        assert!(own.start_ticks <= ticks_now());
     }
 
     #[test]

@@ -90,7 +90,7 @@ registry! {
     "Supervision" {
         STOP_GRACE: Duration = "SKILL_INIT_STOP_GRACE", "supervise.stop_grace", Kind::Duration, Some("8s"), "", "the whole stop, from signal to exit; keep it below the platform's (Docker: 10 s)";
         DRAIN: Duration = "SKILL_INIT_DRAIN", "supervise.drain", Kind::Duration, Some("0s"), "", "between readiness going false and the first stop signal; inside the grace";
-        ORPHANS: String = "SKILL_INIT_ORPHANS", "supervise.orphans", Kind::OneOf(&["report", "end"]), Some("report"), "", "live orphans: report them, or end them by age and pressure";
+        ORPHANS: String = "SKILL_INIT_ORPHANS", "supervise.orphans", Kind::OneOf(&["report", "end"]), Some("report"), "", "live orphans: report them, or end them: by age, when their service ends, when pids or memory run short";
         ORPHAN_AGE: Duration = "SKILL_INIT_ORPHAN_AGE", "supervise.orphan_age", Kind::Duration, Some("10m"), "", "age from which a live orphan is ended (with ORPHANS=end)";
         TICK: Duration = "SKILL_INIT_TICK", "supervise.tick", Kind::Duration, Some("10s"), "", "the slow tick: budgets, orphans, limits that move; 0 switches it off";
         BUDGET_WARN: i64 = "SKILL_INIT_BUDGET_WARN", "supervise.budget_warn", PERCENT, Some("70"), "%", "pids or memory used, of their limits, from which a warning is given";

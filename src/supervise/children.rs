@@ -30,6 +30,8 @@ pub enum Owner {
         generation: u64,
         /// Readiness or liveness.
         which: Which,
+        /// Which question it is: no two are alike.
+        question: u64,
     },
 }
 
@@ -93,9 +95,9 @@ impl Children {
         }
     }
 
-    /// Every main process.
-    pub fn leaders(&self) -> impl Iterator<Item = (ServiceId, i32)> + '_ {
-        self.leaders.iter().map(|(id, pid)| (*id, *pid))
+    /// Every child of ours: main processes and exec probes.
+    pub fn pids(&self) -> impl Iterator<Item = i32> + '_ {
+        self.by_pid.keys().copied()
     }
 
     /// Sends a signal to the service's process group; false if it has none.
@@ -103,9 +105,10 @@ impl Children {
         self.leader(id).is_some_and(|pid| sys::process::kill(-pid, signal).is_ok())
     }
 
-    /// Kills the group of a child that is still ours (an exec probe at its deadline).
-    pub fn kill_pid(&self, pid: i32) {
-        if self.by_pid.contains_key(&pid) {
+    /// Kills the group of an exec probe at its deadline, if it still answers this question: its pid may have passed to
+    /// another child since.
+    pub fn kill_probe(&self, pid: i32, asked: u64) {
+        if matches!(self.by_pid.get(&pid), Some(Owner::Probe { question, .. }) if *question == asked) {
             // It may have just ended: then there is nobody left to kill.
             let _ = sys::process::kill(-pid, libc::SIGKILL);
         }

@@ -15,18 +15,19 @@ use super::{
     schedule::Now,
     service::State,
     signals::{Meaning, Signals, meaning},
-    watch::{Observation, Watch},
+    watch::{Observation, Question, Watch},
     worker::Worker,
 };
 use crate::{
     control::server::{Call, Server},
     exit::Exit,
     layout::Root,
+    probe::processes,
     settings::service::{ProbeKind, ServiceSpec},
     sys::{self, wait::ExitStatus},
 };
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{BTreeMap, VecDeque},
     io,
     os::fd::{AsRawFd, OwnedFd},
     path::PathBuf,
@@ -81,7 +82,7 @@ pub struct Setup {
 #[derive(Debug)]
 pub(super) enum Report {
     Probed { id: ServiceId, generation: u64, which: Which, answer: Answer },
-    ProbeTimeout { pid: i32 },
+    ProbeTimeout { pid: i32, question: u64 },
     Notified { id: ServiceId, generation: u64 },
     Message(Notification),
     Observed(Box<Observation>),
@@ -92,8 +93,6 @@ pub(super) enum Report {
 const BATCH: usize = 512;
 /// When usage and orphans are looked at for the first time.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
-/// A timer that fires this late was frozen (SIGSTOP, cgroup freezer, suspend), not busy.
-const FROZEN: Duration = Duration::from_secs(1);
 
 pub(super) struct Driver {
     pub(super) machine: Machine,
@@ -117,6 +116,12 @@ pub(super) struct Driver {
     sweeping: Option<bool>,
     exit: Option<(Exit, String)>,
     root: Root,
+    /// Exec probes started so far.
+    questions: u64,
+    /// A look is under way on the worker thread.
+    looking: bool,
+    /// Services that have ended since the last look, and when, where their orphans are to be ended.
+    ended: BTreeMap<String, u64>,
 }
 
 /// Supervises until the container is to end; the exit code to leave with.
@@ -180,6 +185,9 @@ async fn drive(setup: Setup) -> io::Result<(Exit, String)> {
         sweeping: None,
         exit: None,
         root: Root::real(),
+        questions: 0,
+        looking: false,
+        ended: BTreeMap::new(),
     };
     driver.feed(Event::Boot);
     for signal in setup.early {
@@ -206,7 +214,7 @@ async fn drive(setup: Setup) -> io::Result<(Exit, String)> {
             () = until(deadline) => driver.tick(deadline),
             () = until(next_watch) => {
                 next_watch = Some(tokio::time::Instant::now() + tick);
-                driver.observe(None);
+                driver.observe();
             }
             () = std::future::ready(()), if more => {}
         }
@@ -252,7 +260,7 @@ impl Driver {
 
     fn tick(&mut self, deadline: Option<tokio::time::Instant>) {
         let late = deadline.map_or(Duration::ZERO, |at| tokio::time::Instant::now().saturating_duration_since(at));
-        if late > FROZEN {
+        if late > health::FROZEN {
             tracing::warn!(milliseconds = late.as_millis(), "was frozen; deadlines are moved by as much");
             self.frozen += late;
         }
@@ -340,15 +348,18 @@ impl Driver {
     /// SIGKILL to the group and to what escaped it. During the stop the sweep finds what escaped, for all at once.
     fn kill(&mut self, id: ServiceId) {
         let Some(service) = self.machine.service(id) else { return };
-        let escaped = if self.machine.phase() == Phase::Running {
-            // The descendants have to be looked for while the leader still is their parent.
-            orphans::escapees(&self.root, own_pid(), self.children.leader(id), Some(&service.spec.name))
-        } else {
-            Vec::new()
-        };
+        let running = self.machine.phase() == Phase::Running;
+        // The descendants have to be looked for while the leader still is their parent.
+        let leader = self.children.leader(id).filter(|_| running);
+        let escaped = leader.map(|pid| orphans::descendants(&self.root, pid)).unwrap_or_default();
         self.children.signal(id, libc::SIGKILL);
         for process in escaped {
             orphans::signal(&self.root, process.pid, process.start_ticks, libc::SIGKILL);
+        }
+        if running {
+            let (root, name, known) = (self.root.clone(), service.spec.name.clone(), self.children.pids().collect());
+            let as_of = processes::ticks_now();
+            self.worker.run(move || orphans::kill_escaped(&root, own_pid(), &name, &known, as_of));
         }
     }
 
@@ -361,7 +372,9 @@ impl Driver {
         let Some(probe) = probe else { return };
         if let ProbeKind::Exec { command } = &probe.kind {
             let spec = service.spec.clone();
-            let owner = Owner::Probe { id, generation, which };
+            self.questions += 1;
+            let question = self.questions;
+            let owner = Owner::Probe { id, generation, which, question };
             let made = launch::probe(&spec, command, &self.around).map_err(|e| Some(e.to_string())).and_then(|spawn| {
                 self.children.spawn(&spawn, owner).map_err(|error| match error.raw_os_error() {
                     Some(libc::EAGAIN | libc::ENOMEM) => None,
@@ -372,8 +385,8 @@ impl Driver {
                 Ok(pid) => {
                     let (reports, deadline) = (self.reports.clone(), probe.timeout);
                     tokio::spawn(async move {
-                        tokio::time::sleep(deadline).await;
-                        let _ = reports.send(Report::ProbeTimeout { pid });
+                        health::deadline(deadline).await;
+                        let _ = reports.send(Report::ProbeTimeout { pid, question });
                     });
                 }
                 Err(answer) => self.feed(Event::Probed { id, generation, which, answer: Err(answer) }),
@@ -395,10 +408,6 @@ impl Driver {
             State::Failed | State::Killing { .. } => tracing::error!(service = name, from, to, reason, pid, "service"),
             State::Unready | State::Backoff { .. } => tracing::warn!(service = name, from, to, reason, pid, "service"),
             _ => tracing::info!(service = name, from, to, reason, pid, "service"),
-        }
-        if from == "ready" && !service.state.runs() && self.watch.orphans.end {
-            let name = name.clone();
-            self.observe(Some(name));
         }
     }
 
@@ -433,7 +442,7 @@ impl Driver {
             return;
         }
         let root = self.root.clone();
-        for process in orphans::escapees(&root, own_pid(), Some(own_pid()), None) {
+        for process in orphans::descendants(&root, own_pid()) {
             orphans::signal(&root, process.pid, process.start_ticks, signal);
         }
     }
@@ -494,9 +503,14 @@ impl Driver {
         match reaped.owner {
             Some(Owner::Service { id, generation }) => {
                 let cause = self.cause(reaped.status);
+                if self.watch.orphans.end && self.machine.phase() == Phase::Running {
+                    let name = self.machine.service(id).map(|s| s.spec.name.clone());
+                    self.ended.extend(name.map(|name| (name, processes::ticks_now())));
+                    self.observe();
+                }
                 self.feed(Event::Ended { id, generation, cause });
             }
-            Some(Owner::Probe { id, generation, which }) => {
+            Some(Owner::Probe { id, generation, which, question: _ }) => {
                 let answer = if reaped.status.success() { Ok(()) } else { Err(Some(reaped.status.to_string())) };
                 self.feed(Event::Probed { id, generation, which, answer });
             }
@@ -520,7 +534,7 @@ impl Driver {
             Report::Probed { id, generation, which, answer } => {
                 self.feed(Event::Probed { id, generation, which, answer })
             }
-            Report::ProbeTimeout { pid } => self.children.kill_pid(pid),
+            Report::ProbeTimeout { pid, question } => self.children.kill_probe(pid, question),
             Report::Notified { id, generation } => self.feed(Event::Notified { id, generation }),
             Report::Message(message) => self.message(&message),
             Report::Observed(observation) => self.observed(*observation),
@@ -551,16 +565,29 @@ impl Driver {
         }
     }
 
-    fn observe(&mut self, ended_service: Option<String>) {
-        let known: HashSet<i32> = self.children.leaders().map(|(_, pid)| pid).collect();
+    /// Asks for a look; one at a time.
+    fn observe(&mut self) {
+        if self.looking {
+            return;
+        }
+        let question = Question {
+            own_pid: own_pid(),
+            known: self.children.pids().collect(),
+            as_of: processes::ticks_now(),
+            ended: self.ended.clone(),
+        };
         let (watch, reports, root) = (self.watch.clone(), self.reports.clone(), self.root.clone());
-        self.worker.run(move || {
-            let observation = watch.look(&root, own_pid(), &known, ended_service.as_deref());
+        self.looking = self.worker.run(move || {
+            let observation = watch.look(&root, &question);
             let _ = reports.send(Report::Observed(Box::new(observation)));
         });
+        if self.looking {
+            self.ended.clear();
+        }
     }
 
     fn observed(&mut self, observation: Observation) {
+        self.looking = false;
         for (orphan, reason) in &observation.ended {
             // On a busy machine a killed process may still be there at the next look.
             if self.observation.ended.iter().any(|(before, _)| before.pid == orphan.pid) {
@@ -591,6 +618,9 @@ impl Driver {
         if moved {
             tracing::info!("limits have moved: planning again");
             self.reload();
+        }
+        if !self.ended.is_empty() {
+            self.observe();
         }
     }
 

@@ -5,18 +5,36 @@
 
 use super::machine::Answer;
 use crate::settings::service::{Probe, ProbeKind};
-use std::{io, net::SocketAddr, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::timeout,
 };
 
 /// Asks an http or tcp probe. Exec probes are children and belong to the driver; the other kinds are never asked.
 pub async fn ask(probe: Probe) -> Answer {
-    match timeout(probe.timeout, question(&probe.kind)).await {
-        Ok(answer) => answer,
-        Err(_) => Err(Some(format!("no answer within {}", human(probe.timeout)))),
+    tokio::select! {
+        biased;
+        answer = question(&probe.kind) => answer,
+        () = deadline(probe.timeout) => Err(Some(format!("no answer within {}", human(probe.timeout)))),
+    }
+}
+
+/// A timer that is this late was frozen (SIGSTOP, cgroup freezer, suspend), not busy.
+pub(super) const FROZEN: Duration = Duration::from_secs(1);
+
+/// Waits for so long. Time spent frozen does not count: whoever was to answer was frozen, too, and gets it again.
+pub(super) async fn deadline(after: Duration) {
+    loop {
+        let begun = Instant::now();
+        tokio::time::sleep(after).await;
+        if begun.elapsed() < after + FROZEN {
+            return;
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     sys,
 };
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     time::Duration,
 };
 
@@ -32,15 +32,27 @@ pub struct Live {
     pub start_ticks: u64,
 }
 
-/// Which of these have to be ended, with the reason. `pressed`: pids or memory are near their limit.
-pub fn due<'a>(live: &'a [Live], rules: Rules, pressed: bool, ended_service: Option<&str>) -> Vec<(&'a Live, String)> {
+/// Which of these have to be ended, with the reason. `pressed`: pids or memory are near their limit; `ended`: services
+/// whose main process has ended, and when (`processes::ticks_now`): what is younger belongs to its next process.
+pub fn due<'a>(
+    live: &'a [Live],
+    rules: Rules,
+    pressed: bool,
+    ended: &BTreeMap<String, u64>,
+) -> Vec<(&'a Live, String)> {
     if !rules.end {
         return Vec::new();
     }
     live.iter()
         .filter_map(|orphan| {
             let age = Duration::from_millis(orphan.shown.age_ms);
-            let reason = if ended_service.is_some() && orphan.shown.from.as_deref() == ended_service {
+            let reason = if orphan
+                .shown
+                .from
+                .as_ref()
+                .and_then(|from| ended.get(from))
+                .is_some_and(|at| orphan.start_ticks < *at)
+            {
                 "its service ended".to_owned()
             } else if age >= rules.age {
                 format!("older than {}", super::health::human(rules.age))
@@ -55,35 +67,51 @@ pub fn due<'a>(live: &'a [Live], rules: Rules, pressed: bool, ended_service: Opt
 }
 
 /// Finds the children of `own_pid` that are not in `known`; the oldest first, at most `MOST`.
-pub fn find(root: &Root, scan: &Scan, own_pid: i32, known: &HashSet<i32>) -> Vec<Live> {
-    let mut orphans: Vec<&Process> = scan
-        .processes
-        .iter()
-        .filter(|p| p.ppid == own_pid && p.pid != own_pid && p.state != 'Z' && !known.contains(&p.pid))
-        .collect();
+///
+/// `known` was true at `as_of` (`processes::ticks_now`). What started since is left for the next look: it may be a
+/// service that was started after `known` was written down, and a service is never taken for an orphan.
+pub fn find(root: &Root, scan: &Scan, own_pid: i32, known: &HashSet<i32>, as_of: u64) -> Vec<Live> {
+    let orphan = |p: &&Process| {
+        p.ppid == own_pid && p.pid != own_pid && p.state != 'Z' && p.start_ticks < as_of && !known.contains(&p.pid)
+    };
+    let mut orphans: Vec<&Process> = scan.processes.iter().filter(orphan).collect();
     orphans.sort_by_key(|p| p.start_ticks);
     orphans.into_iter().take(MOST).map(|process| describe(root, process)).collect()
 }
 
-/// Every descendant of `ancestor` (itself left out), plus every orphan of `own_pid` that came from `service`.
-pub fn escapees(root: &Root, own_pid: i32, ancestor: Option<i32>, service: Option<&str>) -> Vec<Process> {
+/// Every descendant of `ancestor`, itself left out. Reads `/proc/PID/stat` only, which never waits for a process.
+pub fn descendants(root: &Root, ancestor: i32) -> Vec<Process> {
+    below(&processes::scan(root), vec![ancestor]).into_iter().cloned().collect()
+}
+
+/// SIGKILL to every orphan of `own_pid` that came from `service` and started before `as_of`, and to all below it.
+///
+/// For the worker thread: reading a process's environment waits for its memory map, which a hung process may hold.
+pub fn kill_escaped(root: &Root, own_pid: i32, service: &str, known: &HashSet<i32>, as_of: u64) {
     let scan = processes::scan(root);
+    let escaped: Vec<&Process> = scan
+        .processes
+        .iter()
+        .filter(|p| p.ppid == own_pid && p.start_ticks < as_of && !known.contains(&p.pid))
+        .filter(|p| origin(root, p.pid).as_deref() == Some(service))
+        .collect();
+    let below = below(&scan, escaped.iter().map(|p| p.pid).collect());
+    for process in escaped.into_iter().chain(below) {
+        signal(root, process.pid, process.start_ticks, libc::SIGKILL);
+    }
+}
+
+fn below(scan: &Scan, mut ancestors: Vec<i32>) -> Vec<&Process> {
     let mut children: HashMap<i32, Vec<&Process>> = HashMap::new();
     for process in &scan.processes {
         children.entry(process.ppid).or_default().push(process);
     }
-    let mut found: Vec<Process> = Vec::new();
-    let mut queue: Vec<&Process> = Vec::new();
-    queue.extend(ancestor.and_then(|pid| children.get(&pid)).into_iter().flatten());
-    if let Some(service) = service {
-        let ours = children.get(&own_pid).into_iter().flatten();
-        queue.extend(ours.filter(|p| Some(p.pid) != ancestor && origin(root, p.pid).as_deref() == Some(service)));
-    }
-    let mut seen = HashSet::new();
-    while let Some(process) = queue.pop() {
-        if process.pid != own_pid && seen.insert(process.pid) {
-            found.push(process.clone());
-            queue.extend(children.get(&process.pid).into_iter().flatten());
+    let mut found: Vec<&Process> = Vec::new();
+    let mut seen: HashSet<i32> = ancestors.iter().copied().collect();
+    while let Some(ancestor) = ancestors.pop() {
+        for process in children.get(&ancestor).into_iter().flatten().filter(|p| seen.insert(p.pid)) {
+            found.push(process);
+            ancestors.push(process.pid);
         }
     }
     found
@@ -98,12 +126,11 @@ const MOST: usize = 64;
 const MAX_COMMAND: usize = 160;
 
 fn describe(root: &Root, process: &Process) -> Live {
-    let age = uptime(root).saturating_sub(Duration::from_secs_f64(process.start_ticks as f64 / 100.0));
     Live {
         shown: Orphan {
             pid: process.pid,
-            age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
-            rss: process.rss_pages.saturating_mul(4096),
+            age_ms: processes::ticks_now().saturating_sub(process.start_ticks) * 10,
+            rss: process.rss_pages.saturating_mul(page_size()),
             command: command(root, process),
             from: origin(root, process.pid),
         },
@@ -138,10 +165,10 @@ fn origin(root: &Root, pid: i32) -> Option<String> {
         .map(|name| String::from_utf8_lossy(name).chars().filter(|c| !c.is_control()).take(64).collect())
 }
 
-fn uptime(root: &Root) -> Duration {
-    let text = std::fs::read_to_string(root.join("/proc/uptime")).unwrap_or_default();
-    let seconds = text.split_ascii_whitespace().next().and_then(|s| s.parse::<f64>().ok()).unwrap_or_default();
-    Duration::try_from_secs_f64(seconds).unwrap_or_default()
+/// 4 KiB on most machines, 16 or 64 KiB on some arm64 kernels.
+fn page_size() -> u64 {
+    let size = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten();
+    size.and_then(|size| u64::try_from(size).ok()).unwrap_or(4096)
 }
 
 fn bounded(root: &Root, pid: i32, file: &str, most: u64) -> Vec<u8> {
@@ -166,7 +193,7 @@ mod tests {
     #[test]
     fn nothing_is_ended_while_the_rule_is_report() {
         let rules = Rules { end: false, age: Duration::ZERO };
-        assert!(due(&[orphan(5, 9999, "api")], rules, true, Some("api")).is_empty());
+        assert!(due(&[orphan(5, 9999, "api")], rules, true, &BTreeMap::from([("api".to_owned(), 2)])).is_empty());
     }
 
     #[test]
@@ -174,8 +201,39 @@ mod tests {
         let rules = Rules { end: true, age: Duration::from_secs(60) };
         let live = [orphan(5, 61, "x"), orphan(6, 1, "api")];
         let pids = |due: Vec<(&Live, String)>| due.iter().map(|(o, _)| o.shown.pid).collect::<Vec<_>>();
-        assert_eq!(pids(due(&live, rules, false, None)), [5]);
-        assert_eq!(pids(due(&live, rules, false, Some("api"))), [5, 6]);
-        assert_eq!(pids(due(&live, rules, true, None)), [5, 6]);
+        let (none, api) = (BTreeMap::new(), BTreeMap::from([("api".to_owned(), 2), ("other".to_owned(), 2)]));
+        assert_eq!(pids(due(&live, rules, false, &none)), [5]);
+        assert_eq!(pids(due(&live, rules, false, &api)), [5, 6]);
+        assert_eq!(pids(due(&live, rules, true, &none)), [5, 6]);
+        // 6 started when the service's next process was there already.
+        assert_eq!(pids(due(&live, rules, false, &BTreeMap::from([("api".to_owned(), 1)]))), [5]);
+    }
+
+    fn process(pid: i32, ppid: i32, start_ticks: u64) -> Process {
+        let line = format!("{pid} (x) S {ppid} 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 {start_ticks} 0 1 0");
+        processes::stat_line(&line).unwrap()
+    }
+
+    #[test]
+    fn a_child_younger_than_the_list_of_known_ones_is_not_taken_for_an_orphan() {
+        let dir = tempfile::tempdir().unwrap();
+        let scan = Scan {
+            processes: vec![process(5, 1, 100), process(6, 1, 200), process(7, 1, 50), process(8, 5, 60)],
+            truncated: false,
+        };
+        // 7 is a service or an exec probe; 6 was started after that was written down.
+        let found = find(&Root::at(dir.path()), &scan, 1, &HashSet::from([7]), 200);
+        assert_eq!(found.iter().map(|o| o.shown.pid).collect::<Vec<_>>(), [5]);
+    }
+
+    #[test]
+    fn all_below_an_ancestor_are_found_once_even_in_a_circle() {
+        let scan = Scan {
+            processes: vec![process(2, 1, 1), process(3, 2, 1), process(4, 3, 1), process(5, 9, 1), process(9, 5, 1)],
+            truncated: false,
+        };
+        let pids = |of: Vec<i32>| below(&scan, of).iter().map(|p| p.pid).collect::<Vec<_>>();
+        assert_eq!(pids(vec![2]), [3, 4]);
+        assert_eq!(pids(vec![5]), [9]);
     }
 }

@@ -13,7 +13,11 @@ use crate::{
         usage::{Usage, UsagePaths, Used},
     },
 };
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 /// What is looked at, and which thresholds count.
 #[derive(Debug, Clone)]
@@ -38,6 +42,19 @@ pub struct Limits {
     pids: Option<u64>,
     memory: Option<u64>,
     cpus: Option<u32>,
+}
+
+/// What the loop knows when it asks for a look.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// The init's pid.
+    pub own_pid: i32,
+    /// Every child of ours that is no orphan.
+    pub known: HashSet<i32>,
+    /// When that was so, as `processes::ticks_now` counts.
+    pub as_of: u64,
+    /// Services whose main process has ended since the last look, and when.
+    pub ended: BTreeMap<String, u64>,
 }
 
 /// One look.
@@ -69,14 +86,14 @@ impl Watch {
         self.paths.oom_kills()
     }
 
-    /// Looks, and ends what the rules say. `known`: main processes of services; `ended_service`: one that just ended.
-    pub fn look(&self, root: &Root, own_pid: i32, known: &HashSet<i32>, ended_service: Option<&str>) -> Observation {
+    /// Looks, and ends what the rules say.
+    pub fn look(&self, root: &Root, asked: &Question) -> Observation {
         let usage = self.paths.read();
         let scan = processes::scan(root);
         let (warnings, pressure) = self.judge(&usage, &scan);
-        let live = orphans::find(root, &scan, own_pid, known);
+        let live = orphans::find(root, &scan, asked.own_pid, &asked.known, asked.as_of);
         let mut ended = Vec::new();
-        for (orphan, reason) in orphans::due(&live, self.orphans, pressure.is_some(), ended_service) {
+        for (orphan, reason) in orphans::due(&live, self.orphans, pressure.is_some(), &asked.ended) {
             if orphans::signal(root, orphan.shown.pid, orphan.start_ticks, libc::SIGKILL) {
                 ended.push((orphan.shown.clone(), reason));
             }

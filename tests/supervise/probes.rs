@@ -36,6 +36,7 @@ fn a_failing_liveness_probe_restarts_the_service_and_says_why() {
         backoff = { initial = "0s" }
         [service.app.liveness]
         exec = ["test", "!", "-e", "@DIR@/sick"]
+        start_period = "0s"
         interval = "50ms"
         failure_threshold = 2
         "#,
@@ -57,6 +58,7 @@ fn a_hanging_exec_probe_is_killed_at_its_deadline_and_counts_as_a_failure() {
         command = ["sleep", "1000"]
         [service.app.liveness]
         exec = ["sh", "-c", "echo $$ >> @DIR@/probes; exec sleep 1000"]
+        start_period = "0s"
         interval = "50ms"
         timeout = "200ms"
         failure_threshold = 1
