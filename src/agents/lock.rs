@@ -7,15 +7,19 @@
 //! reused pid or another container's pid is never taken for them.
 
 use super::run::Interrupt;
+use crate::sys::flock::Locked;
 use nix::{
-    fcntl::{Flock, FlockArg},
-    sys::signal::{Signal, killpg},
-    unistd::Pid,
+    errno::Errno,
+    sys::{
+        signal::{Signal, killpg},
+        uio::{pread, pwrite},
+    },
+    unistd::{Pid, ftruncate},
 };
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Read, Seek, Write},
-    os::fd::{AsRawFd, RawFd},
+    fs::{self, OpenOptions},
+    io,
+    os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -23,8 +27,8 @@ use std::{
 /// Why the lock was not had.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
-    /// The lock file cannot be made or opened.
-    #[error("the lock {path} cannot be opened: {source}; {}", mend(.source, .path))]
+    /// The lock file cannot be made, opened or locked.
+    #[error("the lock {path} cannot be had: {source}; {}", mend(.source, .path))]
     Open {
         /// The file.
         path: PathBuf,
@@ -59,9 +63,9 @@ fn mend(source: &io::Error, path: &Path) -> String {
     }
 }
 
-/// The held lock.
+/// The held lock. Dropped, its descriptor is closed and nothing else: an npm that still lives keeps the lock.
 #[derive(Debug)]
-pub struct PrefixLock(Flock<File>);
+pub struct PrefixLock(Locked);
 
 impl PrefixLock {
     /// Takes the lock file, waiting up to `wait`; `tell` hears once whom we wait for.
@@ -71,26 +75,29 @@ impl PrefixLock {
         interrupt: Option<&Interrupt>,
         tell: &mut dyn FnMut(&str),
     ) -> Result<Self, LockError> {
-        let open = || -> io::Result<File> {
+        let open = || -> io::Result<OwnedFd> {
             if let Some(parent) = path.parent() {
                 fs::create_dir_all(parent)?;
             }
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map(OwnedFd::from)
         };
-        let mut file = open().map_err(|source| LockError::Open { path: path.to_owned(), source })?;
+        let refused = |source| LockError::Open { path: path.to_owned(), source };
+        let mut file = open().map_err(refused)?;
         let start = Instant::now();
         let mut told = false;
         let mut ended = None;
         loop {
-            file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            file = match Locked::take(file) {
                 Ok(held) => {
                     let mut lock = Self(held);
                     lock.record(0);
                     return Ok(lock);
                 }
-                Err((file, _)) => file,
+                Err((file, Errno::EWOULDBLOCK)) => file,
+                // ENOLCK, or a file system without locks: waiting would not mend it.
+                Err((_, errno)) => return Err(refused(errno.into())),
             };
-            let holder = Holder::read(&mut file);
+            let holder = Holder::read(&file);
             if !holder.owner_lives() && holder.npm_lives() {
                 // An npm that outlived its init. TERM lets it roll back; it works in a staging folder anyway.
                 let since = *ended.get_or_insert_with(|| {
@@ -118,7 +125,7 @@ impl PrefixLock {
         let own = std::process::id() as i32;
         let text = format!("{own} {} {npm} {}\n", start_time(own).unwrap_or(0), start_time(npm).unwrap_or(0));
         // Without the note an orphan is waited for instead of ended: slower, not wrong.
-        let _ = self.0.rewind().and_then(|()| self.0.set_len(0)).and_then(|()| self.0.write_all(text.as_bytes()));
+        let _ = ftruncate(&*self.0, 0).and_then(|()| pwrite(&*self.0, text.as_bytes(), 0));
     }
 
     /// The descriptor to inherit.
@@ -134,9 +141,10 @@ struct Holder {
 }
 
 impl Holder {
-    fn read(file: &mut File) -> Self {
-        let mut text = String::new();
-        let _ = file.rewind().and_then(|()| file.take(200).read_to_string(&mut text).map(drop));
+    fn read(file: impl AsFd) -> Self {
+        let mut buffer = [0; 200];
+        let read = pread(file, &mut buffer, 0).unwrap_or(0);
+        let text = String::from_utf8_lossy(buffer.get(..read).unwrap_or_default());
         let mut numbers = text.split_whitespace().map(|word| word.parse::<u64>().unwrap_or(0));
         let mut pair = || (numbers.next().unwrap_or(0) as i32, numbers.next().unwrap_or(0));
         Self { owner: pair(), npm: pair() }
@@ -195,10 +203,8 @@ mod tests {
         let note = fs::read_to_string(&path).unwrap();
         let rest = note.split_whitespace().skip(2).collect::<Vec<_>>().join(" ");
         fs::write(&path, format!("2147483 1 {rest}\n")).unwrap();
-        // Not unlocked on drop, as a kill would leave it: closing our descriptor must not release the child's.
-        let fd = held.fd();
-        std::mem::forget(held);
-        nix::unistd::close(fd).unwrap();
+        // As a kill leaves it: our descriptor is closed, the child's holds the lock.
+        drop(held);
         let mut told = String::new();
         PrefixLock::take(&path, Duration::from_secs(30), None, &mut |words| told = words.to_owned()).unwrap();
         assert!(told.contains("interrupted install"), "{told}");

@@ -13,6 +13,13 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
+# How long a command may take before the suite gives it up, in seconds. Nothing is claimed of a time: a slow machine
+# gives the same answers later.
+PATIENCE = float(os.environ.get("AGENTS_PATIENCE", "3600"))
+# What init waits for one --version here; the default is meant for a machine that does not run this suite.
+CHECK_TIMEOUT = os.environ.get("SKILL_INIT_CHECK_TIMEOUT", "180s")
+
+
 def binary() -> str:
     found = [os.environ.get("SKILL_INIT_BIN"), ROOT / "target/quick/skill-init", ROOT / "target/debug/skill-init"]
     for path in found:
@@ -44,6 +51,7 @@ class World:
             "SKILL_RUNNER_RUNTIME_MODE": "container",
             "SKILL_RUNNER_DATA_DIR": str(self.dir / "data"),
             "SKILL_RUNNER_AGENT_CACHE_DIR": str(self.dir / "cache"),
+            "SKILL_INIT_CHECK_TIMEOUT": CHECK_TIMEOUT,
         }
         if registry:
             table = self.dir / "table.toml"
@@ -64,7 +72,7 @@ class World:
 
     def init(self, *args: str, ok: bool | None = True) -> subprocess.CompletedProcess:
         process = self.start(*args)
-        out, err = process.communicate(timeout=900)
+        out, err = process.communicate(timeout=PATIENCE)
         if ok is not None:
             claim((process.returncode == 0) == ok, f"agents {' '.join(args)}: exit {process.returncode}\n{out}{err}")
         return subprocess.CompletedProcess(args, process.returncode, out, err)
@@ -77,7 +85,7 @@ class World:
         home = self.dir / "home"
         home.mkdir(exist_ok=True)
         return subprocess.run([self.prefix / "bin" / name, "--version"], text=True, capture_output=True,
-                              env=self.env, timeout=120, check=False)
+                              env=self.env, timeout=PATIENCE, check=False)
 
     def answer(self, name: str = "codex") -> str:
         try:
