@@ -1,0 +1,213 @@
+//! What the table says of one engine. Data only: paths, arguments and flags, nothing that acts.
+
+use super::Version;
+use serde::Deserialize;
+use std::path::PathBuf;
+
+/// Which trust store an engine keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trust {
+    /// `[projects."PATH"] trust_level` in codex's config.toml: the exact working directory or git root counts.
+    Codex,
+    /// gemini's trustedFolders.json: a rule covers everything below its folder.
+    Gemini,
+}
+
+/// The syntax of a configuration file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// TOML.
+    Toml,
+    /// JSON; the CLI accepts nothing else.
+    Json,
+    /// JSON with comments and trailing commas.
+    Jsonc,
+}
+
+/// A configuration file that is written where it is missing.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DefaultConfig {
+    /// Path below the agent home.
+    pub path: PathBuf,
+    /// Its syntax.
+    pub format: Format,
+    /// Path below the application folder of an asset that replaces `content` where it exists and parses.
+    #[serde(default)]
+    pub asset: Option<PathBuf>,
+    /// The bytes to write.
+    pub content: String,
+    /// Name of the repair that an existing file gets at every start; `iflow` is the only one.
+    #[serde(default)]
+    pub repair: Option<String>,
+}
+
+/// The shape that a credential file must have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shape {
+    /// codex `auth.json`.
+    CodexAuth,
+    /// gemini `oauth_creds.json`.
+    GoogleOauth,
+    /// gemini `google_accounts.json`.
+    GoogleAccounts,
+    /// iflow `oauth_creds.json`.
+    IflowOauth,
+    /// iflow `iflow_accounts.json`.
+    IflowAccounts,
+    /// opencode `auth.json`: provider -> entry, merged per provider.
+    OpencodeAuth,
+    /// The opencode antigravity plugin's account list.
+    AntigravityAccounts,
+    /// Any JSON object.
+    JsonObject,
+}
+
+/// A credential file: where it is imported from and to.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Credential {
+    /// Path below the import folder.
+    pub source: PathBuf,
+    /// Path below the agent home.
+    pub dest: PathBuf,
+    /// Required shape.
+    pub shape: Shape,
+    /// Needed for the engine to be ready.
+    pub required: bool,
+}
+
+/// How a run of an engine is launched. Words in braces are placeholders: `{prompt}`, `{session}`,
+/// `{sandbox}` (the flags of the verdict), `{model}` (the words of `model`, or nothing).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Run {
+    /// Arguments of a first run.
+    pub start: Vec<String>,
+    /// Arguments of a resumed run.
+    pub resume: Vec<String>,
+    /// What `{model}` stands for where a model is asked for.
+    #[serde(default)]
+    pub model: Vec<String>,
+}
+
+/// What confinement an engine has, for a range of its versions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SandboxRange {
+    /// First version that the range no longer covers; absent: every later one.
+    #[serde(default)]
+    pub below: Option<Version>,
+    /// What confines it: `landlock`, `bubblewrap`, `container-engine`; absent: it has no sandbox.
+    #[serde(default)]
+    pub mechanism: Option<String>,
+    /// Arguments to the CLI that run `{command}` inside its own sandbox.
+    #[serde(default)]
+    pub probe: Vec<String>,
+    /// The same in an older form, tried where `probe` is not understood.
+    #[serde(default)]
+    pub probe_old: Vec<String>,
+    /// A program that shows whether the mechanism works, where the CLI cannot show it itself; `{needed}` is
+    /// the first program found of `needs_any`.
+    #[serde(default)]
+    pub probe_program: Vec<String>,
+    /// Programs of which one must be on PATH.
+    #[serde(default)]
+    pub needs_any: Vec<String>,
+    /// Programs that must all be on PATH.
+    #[serde(default)]
+    pub needs_all: Vec<String>,
+    /// Flags of a confined first run.
+    #[serde(default)]
+    pub start: Vec<String>,
+    /// Flags of a confined resumed run.
+    #[serde(default)]
+    pub resume: Vec<String>,
+    /// Flags of an unconfined run.
+    #[serde(default)]
+    pub free: Vec<String>,
+    /// `--full-auto`, which LANDLOCK_ENABLED=1 stands for, exists in these versions.
+    #[serde(default)]
+    pub full_auto: bool,
+}
+
+/// A file of a terminal session's own folder.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionFile {
+    /// Path below the session's folder.
+    pub path: PathBuf,
+    /// Its content; `{sandbox}` stands for `true` or `false`.
+    pub content: String,
+}
+
+/// One agent CLI.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Engine {
+    /// Its name, the key of every report.
+    #[serde(skip)]
+    pub name: String,
+    /// npm package.
+    pub package: String,
+    /// Name of the command in `PREFIX/bin`.
+    pub binary: String,
+    /// Form of the line that `--version` prints; `{version}` stands for the number.
+    pub version: String,
+    /// Size on disk once installed, MiB: what the free space is checked against.
+    #[serde(default = "default_size")]
+    pub disk_mib: u64,
+    /// The package's own install scripts must run.
+    #[serde(default)]
+    pub scripts: bool,
+    /// Folders below the agent home, made at every start.
+    #[serde(default)]
+    pub dirs: Vec<PathBuf>,
+    /// Configuration files written where missing.
+    #[serde(default, rename = "config")]
+    pub configs: Vec<DefaultConfig>,
+    /// Credential files.
+    #[serde(default, rename = "credential")]
+    pub credentials: Vec<Credential>,
+    /// Trust store; absent: it has none.
+    #[serde(default)]
+    pub trust: Option<Trust>,
+    /// Arguments in the web terminal.
+    #[serde(default)]
+    pub terminal_args: Vec<String>,
+    /// The same where the engine's sandbox does not work here; absent: `terminal_args` stands.
+    #[serde(default)]
+    pub terminal_free: Option<Vec<String>>,
+    /// Files written into a terminal session's own folder: what keeps the session tame.
+    #[serde(default, rename = "session")]
+    pub session_files: Vec<SessionFile>,
+    /// Arguments that log in, for the terminal; absent: no such command, empty: the bare CLI asks itself.
+    #[serde(default)]
+    pub login: Option<Vec<String>>,
+    /// How a run is launched.
+    #[serde(default)]
+    pub run: Run,
+    /// Sandbox by version range.
+    #[serde(default)]
+    pub sandbox: Vec<SandboxRange>,
+    /// Why it cannot be installed; absent: it can.
+    #[serde(default)]
+    pub unavailable: Option<String>,
+    /// Not part of `all`.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+const fn default_size() -> u64 {
+    200
+}
+
+impl Engine {
+    /// The sandbox range for a version.
+    pub fn sandbox_for(&self, version: Version) -> Option<&SandboxRange> {
+        self.sandbox.iter().find(|range| range.below.is_none_or(|below| version < below))
+    }
+}
