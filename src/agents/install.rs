@@ -9,156 +9,23 @@
 //! before is still there. Killed at any instant, the next command sweeps the staging folder, or finds a
 //! proven generation and switches to it.
 
+mod mend;
+mod report;
+
+pub use report::{Action, InstallError, News, Report};
+
 use super::{
     catalogue::{Catalogue, Engine},
     check::{self, Answer, Found, Surroundings},
-    lock::{LockError, PrefixLock},
+    lock::PrefixLock,
     npm::{self, Npm},
-    prefix::{self, Current, Generation, Manifest, Place, PrefixError},
-    run::{Ended, Interrupt, RunError},
+    prefix::{self, Current, Generation, Manifest, Place},
+    run::{Ended, Interrupt},
 };
 use std::{
     fs,
-    path::PathBuf,
     time::{Duration, Instant},
 };
-
-/// What became of one engine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
-    /// It ran before anything was done.
-    AlreadyPresent,
-    /// npm installed it.
-    Installed,
-    /// It was there, interrupted or broken, and was mended without npm.
-    Repaired,
-    /// A newer (or the asked for) version took its place.
-    Upgraded {
-        /// The version before.
-        from: String,
-    },
-    /// It is the newest already.
-    UpToDate,
-    /// The version before is back.
-    RolledBack {
-        /// The version that was left.
-        from: String,
-    },
-    /// It cannot be installed, for a reason that the catalogue knows.
-    Unavailable,
-    /// It failed; what was there before is still there.
-    Failed,
-}
-
-impl Action {
-    /// The word of the report.
-    pub const fn word(&self) -> &'static str {
-        match self {
-            Self::AlreadyPresent => "already_present",
-            Self::Installed => "installed",
-            Self::Repaired => "repaired",
-            Self::Upgraded { .. } => "upgraded",
-            Self::UpToDate => "up_to_date",
-            Self::RolledBack { .. } => "rolled_back",
-            Self::Unavailable => "unavailable",
-            Self::Failed => "install_failed",
-        }
-    }
-}
-
-/// The report on one engine.
-#[derive(Debug, Clone)]
-pub struct Report {
-    /// The engine.
-    pub engine: String,
-    /// Its package.
-    pub package: String,
-    /// What became of it.
-    pub action: Action,
-    /// The version that answers now, as printed; empty: none does.
-    pub version: String,
-    /// Why, where something failed: a sentence, then npm's own words, one line each.
-    pub reason: Vec<String>,
-    /// npm's exit status, where npm ran.
-    pub npm_status: Option<u8>,
-    /// Did it run before and after?
-    pub present: (bool, bool),
-    /// How long it took.
-    pub elapsed: Duration,
-}
-
-/// Why an engine could not be installed, upgraded or rolled back.
-#[derive(Debug, thiserror::Error)]
-pub enum InstallError {
-    /// There is no npm.
-    #[error("npm is not on PATH; install node and npm, or put the CLI on PATH yourself")]
-    NoNpm,
-    /// Not enough room.
-    #[error("{needed} MiB are needed on {path} and {free} MiB are free; make room or enlarge the volume")]
-    Space {
-        /// Where.
-        path: PathBuf,
-        /// MiB needed.
-        needed: u64,
-        /// MiB free.
-        free: u64,
-    },
-    /// npm failed, or met its deadline.
-    #[error("npm install: {how}")]
-    Npm {
-        /// How it ended.
-        how: String,
-        /// Its exit status.
-        status: u8,
-        /// Its own words.
-        words: Vec<String>,
-    },
-    /// npm was content, but what it installed does not run or is not what it says.
-    #[error("npm ended with 0, but what it installed does not work: {reason}")]
-    Unproven {
-        /// What happened instead.
-        reason: String,
-        /// npm's words.
-        words: Vec<String>,
-    },
-    /// It is there and did not answer in time, twice: installing the same once more would not mend that.
-    #[error("it does not answer: {0}; is the machine overloaded? SKILL_INIT_CHECK_TIMEOUT is the deadline")]
-    Silent(String),
-    /// There is no generation to go back to.
-    #[error("no earlier generation of {0} is kept; install one with: skill-init agents upgrade {0}@VERSION")]
-    NoPrevious(String),
-    /// The earlier generation does not run any more.
-    #[error("the earlier generation {version} does not run: {reason}; nothing was changed")]
-    PreviousBroken {
-        /// Its version.
-        version: String,
-        /// Why.
-        reason: String,
-    },
-    /// The registry could not be asked.
-    #[error("the newest version is not known: {0}")]
-    Newest(String),
-    /// A file operation failed.
-    #[error(transparent)]
-    Prefix(#[from] PrefixError),
-    /// The lock was not had.
-    #[error(transparent)]
-    Lock(#[from] LockError),
-    /// npm could not be started.
-    #[error(transparent)]
-    Run(#[from] RunError),
-}
-
-/// What a caller hears while it goes on.
-#[derive(Debug, Clone, Copy)]
-pub enum News<'a> {
-    /// Something worth a line.
-    Note(&'a str, &'a str),
-    /// npm has been at it for this long.
-    Working(&'a str, Duration),
-    /// An engine is done.
-    Done(&'a Report),
-}
 
 /// Installs into one prefix.
 pub struct Installer<'a> {
@@ -406,6 +273,17 @@ impl Installer<'_> {
         Ok(answer)
     }
 
+    fn place<'e>(&self, engine: &'e Engine) -> Place<'e>
+    where
+        Self: 'e,
+    {
+        Place { prefix: &self.around.layout.npm_prefix, engine }
+    }
+
+    fn npm(&self) -> Result<Npm, InstallError> {
+        Npm::find(self.around, self.npm_deadline).ok_or(InstallError::NoNpm)
+    }
+
     /// Does what npm staged run, and does it print the version that its package.json has?
     fn prove_staging(&self, engine: &Engine, staging: &std::path::Path) -> Result<String, String> {
         let manifest = Manifest::read(&prefix::package_in(staging, engine))
@@ -423,104 +301,6 @@ impl Installer<'_> {
     fn prove(&self, engine: &Engine, generation: &Generation) -> Result<Answer, String> {
         let program = generation.program(engine).ok_or("it has no package.json with this command")?;
         check::version(engine, &program, self.patient()).map_err(|fault| fault.to_string())
-    }
-
-    /// Mends what an interrupted install left, without npm: the newest kept generation that runs, else what an
-    /// interrupted npm had moved aside. `None`: there is nothing to mend it with.
-    fn repair(&mut self, engine: &Engine) -> Result<Option<Answer>, InstallError> {
-        self.sweep(engine)?;
-        let place = Place { prefix: &self.around.layout.npm_prefix, engine };
-        let mut candidates = place.generations();
-        // A package that is whole but has lost its command's link.
-        if let Some(generation) = self.whole_but_unlinked(place)? {
-            candidates.insert(0, generation);
-        }
-        for generation in &candidates {
-            if self.mend_with(place, generation)?
-                && let Some(answer) = self.answer(engine)
-            {
-                self.tidy(engine)?;
-                return Ok(Some(answer));
-            }
-        }
-        if !npm::at_work() {
-            for retired in place.retired() {
-                if let Some(generation) = place.rescue(&retired)? {
-                    if self.mend_with(place, &generation)?
-                        && let Some(answer) = self.answer(engine)
-                    {
-                        self.tidy(engine)?;
-                        return Ok(Some(answer));
-                    }
-                    place.discard(&generation.dir)?;
-                }
-            }
-        }
-        Ok(None)
-    }
-
-    fn whole_but_unlinked(&self, place: Place<'_>) -> Result<Option<Generation>, InstallError> {
-        let whole = place.current() == Current::Plain
-            && prefix::program_in(place.prefix, place.engine)
-                .is_some_and(|program| check::version(place.engine, &program, self.patient()).is_ok());
-        if whole { Ok(place.adopt()?) } else { Ok(None) }
-    }
-
-    fn mend_with(&mut self, place: Place<'_>, generation: &Generation) -> Result<bool, InstallError> {
-        if self.prove(place.engine, generation).is_err() {
-            return Ok(false);
-        }
-        let words = format!("mending it with the kept generation {}", generation.version);
-        (self.news)(News::Note(&place.engine.name, &words));
-        place.switch(generation)?;
-        Ok(true)
-    }
-
-    /// Is there anything that an interrupted command left?
-    fn litter(&self, engine: &Engine) -> bool {
-        let place = self.place(engine);
-        let store = prefix::store(place.prefix);
-        let filled = |dir: &str| fs::read_dir(store.join(dir)).is_ok_and(|mut d| d.next().is_some());
-        filled("staging")
-            || filled("trash")
-            || !place.retired().is_empty()
-            || !place.retired_links().is_empty()
-            || place.generations().len() > 2
-    }
-
-    fn sweep(&mut self, engine: &Engine) -> Result<(), InstallError> {
-        let swept = prefix::sweep(&self.around.layout.npm_prefix)?;
-        if swept > 0 {
-            (self.news)(News::Note(&engine.name, &format!("removed {swept} leftovers of an interrupted command")));
-        }
-        Ok(())
-    }
-
-    /// Removes what interrupted commands left beside a CLI that runs.
-    fn tidy(&mut self, engine: &Engine) -> Result<(), InstallError> {
-        self.sweep(engine)?;
-        let place = self.place(engine);
-        place.collect()?;
-        if !npm::at_work() {
-            for dir in place.retired() {
-                place.discard(&dir)?;
-            }
-            for link in place.retired_links() {
-                place.discard(&link)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn place<'e>(&self, engine: &'e Engine) -> Place<'e>
-    where
-        Self: 'e,
-    {
-        Place { prefix: &self.around.layout.npm_prefix, engine }
-    }
-
-    fn npm(&self) -> Result<Npm, InstallError> {
-        Npm::find(self.around, self.npm_deadline).ok_or(InstallError::NoNpm)
     }
 
     fn answer(&self, engine: &Engine) -> Option<Answer> {

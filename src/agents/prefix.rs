@@ -14,14 +14,15 @@
 //! `uninstall`, `ls` and `outdated` work as ever (install puts a plain folder in the link's place, which is
 //! adopted before the next upgrade).
 
+mod leftovers;
+mod switch;
+mod tree;
+
+pub use leftovers::sweep;
+
 use super::catalogue::Engine;
-use nix::{
-    errno::Errno,
-    fcntl::{AT_FDCWD, RenameFlags, renameat2},
-};
 use std::{
     fs, io,
-    os::unix::fs::symlink,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -119,26 +120,6 @@ pub fn store(prefix: &Path) -> PathBuf {
 /// The lock file of a prefix.
 pub fn lock_file(prefix: &Path) -> PathBuf {
     store(prefix).join("lock")
-}
-
-/// Deletes what interrupted commands left: staging folders and half-deleted trash. Needs the lock.
-pub fn sweep(prefix: &Path) -> Result<u32> {
-    let mut swept = 0;
-    for dir in [store(prefix).join("staging"), store(prefix).join("trash")] {
-        for entry in fs::read_dir(&dir).into_iter().flatten().flatten() {
-            remove(&entry.path())?;
-            swept += 1;
-        }
-    }
-    Ok(swept)
-}
-
-fn remove(path: &Path) -> Result<()> {
-    let done = if path.is_dir() && !path.is_symlink() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-    match done {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(at("cannot remove", path)(error)),
-        _ => Ok(()),
-    }
 }
 
 impl Generation {
@@ -239,184 +220,10 @@ impl Place<'_> {
         fs::create_dir_all(&home).map_err(at("cannot make", &home))?;
         let number = self.generations().first().map_or(1, |g| g.number + 1);
         let dir = home.join(format!("{number}-{version}"));
-        sync(staging);
+        tree::sync(staging);
         fs::rename(staging, &dir).map_err(at("cannot rename into", &dir))?;
-        sync_dir(&home);
+        tree::sync_dir(&home);
         Ok(Generation { dir, number, version: version.to_owned() })
-    }
-
-    /// Makes a generation of a plain folder at the package's place and puts a link there instead, so that the
-    /// next switch is one rename. The folder's files are shared by hard links: a start that is under way finds
-    /// the same bytes at both paths. `None`: there is no plain folder.
-    pub fn adopt(&self) -> Result<Option<Generation>> {
-        if self.current() != Current::Plain {
-            return Ok(None);
-        }
-        let Some(manifest) = Manifest::read(&self.package()) else { return Ok(None) };
-        let staging = self.staging()?;
-        let copy = package_in(&staging, self.engine);
-        if let Some(parent) = copy.parent() {
-            fs::create_dir_all(parent).map_err(at("cannot make", parent))?;
-        }
-        link_tree(&self.package(), &copy)?;
-        let generation = self.promote(&staging, &manifest.version)?;
-        self.point(&generation)?;
-        Ok(Some(generation))
-    }
-
-    /// Makes this generation the current one; the one before becomes `previous`.
-    pub fn switch(&self, to: &Generation) -> Result<()> {
-        let manifest = Manifest::read(&to.package(self.engine))
-            .ok_or_else(|| at("no package.json in", &to.dir)(io::Error::from(io::ErrorKind::NotFound)))?;
-        self.keep_old_paths(to, &manifest)?;
-        if let Current::Generation(now) = self.current()
-            && now.number != to.number
-            && let Some(name) = now.dir.file_name()
-        {
-            self.replace_link(Path::new(name), &self.home().join("previous"))?;
-        }
-        self.point(to)?;
-        self.link_commands(&manifest)
-    }
-
-    /// Deletes every generation that is neither current nor previous (nor the only one left).
-    pub fn collect(&self) -> Result<()> {
-        let current = self.current();
-        let previous = self.previous();
-        for generation in self.generations() {
-            let kept = matches!(&current, Current::Generation(c) if c.number == generation.number)
-                || previous.as_ref().is_some_and(|p| p.number == generation.number);
-            if !kept {
-                self.discard(&generation.dir)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Deletes a folder of the store: out of sight by one rename first, so that no half of it is ever found.
-    pub fn discard(&self, dir: &Path) -> Result<()> {
-        let trash = self.fresh("trash")?;
-        fs::rename(dir, &trash).map_err(at("cannot rename", dir))?;
-        remove(&trash)
-    }
-
-    /// Folders that an interrupted npm left aside: `.codex-XXXXXXXX` beside the package.
-    pub fn retired(&self) -> Vec<PathBuf> {
-        let package = self.package();
-        let (Some(parent), Some(name)) = (package.parent(), package.file_name().and_then(|n| n.to_str())) else {
-            return Vec::new();
-        };
-        leftovers(parent, name)
-    }
-
-    /// Links that an interrupted npm left aside: `.codex-XXXXXXXX` in `bin`.
-    pub fn retired_links(&self) -> Vec<PathBuf> {
-        leftovers(&self.prefix.join("bin"), &self.engine.binary)
-    }
-
-    /// Makes a generation of a folder that npm left aside. `None`: it is not a package.
-    pub fn rescue(&self, retired: &Path) -> Result<Option<Generation>> {
-        let Some(manifest) = Manifest::read(retired) else { return Ok(None) };
-        let staging = self.staging()?;
-        let copy = package_in(&staging, self.engine);
-        if let Some(parent) = copy.parent() {
-            fs::create_dir_all(parent).map_err(at("cannot make", parent))?;
-        }
-        link_tree(retired, &copy)?;
-        self.promote(&staging, &manifest.version).map(Some)
-    }
-
-    /// Points the package's place at a generation, in one rename.
-    fn point(&self, to: &Generation) -> Result<()> {
-        let package = self.package();
-        let ups = "../".repeat(1 + self.engine.package.split('/').count());
-        let below = to.package(self.engine);
-        let below = below.strip_prefix(self.prefix).unwrap_or(&below);
-        self.replace_link(&Path::new(&ups).join(below), &package)
-    }
-
-    /// Puts a link at a place where nothing, a link or a folder is, without an instant in between.
-    fn replace_link(&self, text: &Path, place: &Path) -> Result<()> {
-        if let Some(parent) = place.parent() {
-            fs::create_dir_all(parent).map_err(at("cannot make", parent))?;
-        }
-        let new = self.fresh("trash")?;
-        symlink(text, &new).map_err(at("cannot link", &new))?;
-        if fs::symlink_metadata(place).is_ok_and(|meta| meta.is_dir()) {
-            match renameat2(AT_FDCWD, &new, AT_FDCWD, place, RenameFlags::RENAME_EXCHANGE) {
-                Ok(()) => {}
-                // A file system without exchange (NFS, 9p): two renames, with a short gap.
-                Err(Errno::EINVAL | Errno::ENOSYS | Errno::EXDEV | Errno::EOPNOTSUPP) => {
-                    let aside = self.fresh("trash")?;
-                    fs::rename(place, &aside).map_err(at("cannot rename", place))?;
-                    fs::rename(&new, place).map_err(at("cannot rename", &new))?;
-                    remove(&aside)?;
-                }
-                Err(errno) => return Err(at("cannot exchange", place)(errno.into())),
-            }
-            remove(&new)?;
-        } else {
-            fs::rename(&new, place).map_err(at("cannot rename", &new))?;
-        }
-        if let Some(parent) = place.parent() {
-            sync_dir(parent);
-        }
-        Ok(())
-    }
-
-    /// npm's links in `bin`, for every command of the package.
-    fn link_commands(&self, manifest: &Manifest) -> Result<()> {
-        let bin = self.prefix.join("bin");
-        for (name, file) in &manifest.bins {
-            let link = bin.join(name);
-            let text = Path::new("../lib/node_modules").join(&self.engine.package).join(file);
-            match fs::symlink_metadata(&link) {
-                Ok(meta) if !meta.is_symlink() => {
-                    let source = io::Error::from(io::ErrorKind::AlreadyExists);
-                    return Err(at("not a link of npm's, remove it first:", &link)(source));
-                }
-                Ok(_) if fs::read_link(&link).is_ok_and(|now| now == text) => {}
-                _ => self.replace_link(&text, &link)?,
-            }
-        }
-        for (link, _) in self.own_links() {
-            if !link.exists() {
-                remove(&link)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Where a command moved inside the package (`bin/opencode` became `bin/opencode.exe`), the old path
-    /// stays good in the new generation: between the switch of the package and that of the command's link
-    /// somebody may call it.
-    fn keep_old_paths(&self, to: &Generation, manifest: &Manifest) -> Result<()> {
-        for (link, file) in self.own_links() {
-            let name = link.file_name().and_then(|n| n.to_str()).unwrap_or_default();
-            let old = to.package(self.engine).join(&file);
-            if let Some(new) = manifest.bin(name).filter(|_| fs::symlink_metadata(&old).is_err()) {
-                let ups = "../".repeat(file.components().count().saturating_sub(1));
-                if let Some(parent) = old.parent() {
-                    fs::create_dir_all(parent).map_err(at("cannot make", parent))?;
-                }
-                symlink(Path::new(&ups).join(new), &old).map_err(at("cannot link", &old))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The links in `bin` that lead into this package, with the file they name.
-    fn own_links(&self) -> Vec<(PathBuf, PathBuf)> {
-        let into = Path::new("../lib/node_modules").join(&self.engine.package);
-        fs::read_dir(self.prefix.join("bin"))
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter_map(|entry| {
-                let text = fs::read_link(entry.path()).ok()?;
-                Some((entry.path(), text.strip_prefix(&into).ok()?.to_owned()))
-            })
-            .collect()
     }
 }
 
@@ -426,62 +233,11 @@ fn generation(dir: PathBuf) -> Option<Generation> {
     Some(Generation { dir, number, version })
 }
 
-/// `.NAME-XXXXXXXX`: npm's name for what it moved aside (eight letters or digits).
-fn leftovers(parent: &Path, name: &str) -> Vec<PathBuf> {
-    let start = format!(".{name}-");
-    fs::read_dir(parent)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter(|entry| {
-            entry.file_name().to_str().and_then(|n| n.strip_prefix(&start)).is_some_and(|rest| {
-                rest.len() == 8 && rest.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
-            })
-        })
-        .map(|entry| entry.path())
-        .collect()
-}
-
-/// A copy of a tree whose files are hard links; copied where they cannot be linked (EPERM of
-/// protected_hardlinks, EXDEV, EMLINK).
-fn link_tree(from: &Path, to: &Path) -> Result<()> {
-    let meta = fs::metadata(from).map_err(at("cannot read", from))?;
-    fs::create_dir(to).map_err(at("cannot make", to))?;
-    for entry in fs::read_dir(from).map_err(at("cannot read", from))? {
-        let entry = entry.map_err(at("cannot read", from))?;
-        let (source, target) = (entry.path(), to.join(entry.file_name()));
-        let kind = entry.file_type().map_err(at("cannot read", &source))?;
-        if kind.is_dir() {
-            link_tree(&source, &target)?;
-        } else if kind.is_symlink() {
-            let text = fs::read_link(&source).map_err(at("cannot read", &source))?;
-            symlink(text, &target).map_err(at("cannot link", &target))?;
-        } else if fs::hard_link(&source, &target).is_err() {
-            fs::copy(&source, &target).map_err(at("cannot copy", &source))?;
-        }
-    }
-    fs::set_permissions(to, meta.permissions()).map_err(at("cannot set the mode of", to))
-}
-
-/// Everything written so far on this file system reaches the disk: syncfs(2). Power loss after the switch must
-/// not find an empty generation behind the link.
-fn sync(path: &Path) {
-    if let Ok(dir) = fs::File::open(path) {
-        let _ = nix::unistd::syncfs(&dir);
-    }
-}
-
-fn sync_dir(path: &Path) {
-    if let Ok(dir) = fs::File::open(path) {
-        // Some file systems refuse fsync of a folder; the rename itself is atomic all the same.
-        let _ = dir.sync_all();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::agents::catalogue::Catalogue;
+    use std::os::unix::fs::symlink;
 
     fn package(dir: &Path, version: &str, file: &str) {
         let package = dir.join("lib/node_modules/@openai/codex");

@@ -6,6 +6,8 @@
 //! (npm rolls back on TERM and destroys on KILL). When the leader has ended, what is left of its group is
 //! killed while the leader's zombie still pins the group's id; then it is reaped.
 
+mod stream;
+
 use crate::sys::{
     pidfd,
     spawn::{FileAction, Spawn},
@@ -20,10 +22,10 @@ use nix::{
 };
 use signal_hook::{consts, low_level::pipe};
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::BTreeMap,
     ffi::{CString, OsStr},
     fs::File,
-    io::{self, Read},
+    io,
     os::{
         fd::{AsFd, AsRawFd, RawFd},
         unix::{ffi::OsStrExt, net::UnixStream},
@@ -31,6 +33,7 @@ use std::{
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
+use stream::Stream;
 
 /// The longest from SIGTERM to SIGKILL when this process was told to stop.
 const INTERRUPTED_GRACE: Duration = Duration::from_secs(3);
@@ -291,52 +294,6 @@ impl Drop for Child {
             self.signal(Signal::SIGKILL);
             let _ = self.reap();
         }
-    }
-}
-
-/// One stream: the first and the last bytes of what came.
-struct Stream {
-    file: Option<File>,
-    head: Vec<u8>,
-    tail: VecDeque<u8>,
-    half: usize,
-    dropped: usize,
-}
-
-impl Stream {
-    fn new(file: File, keep: usize) -> Self {
-        let _ = nix::fcntl::fcntl(&file, nix::fcntl::FcntlArg::F_SETFL(OFlag::O_NONBLOCK));
-        Self { file: Some(file), head: Vec::new(), tail: VecDeque::new(), half: keep / 2, dropped: 0 }
-    }
-    fn read_available(&mut self) {
-        let mut buffer = [0; 8192];
-        loop {
-            let Some(file) = &mut self.file else { return };
-            match file.read(&mut buffer) {
-                Ok(0) => self.file = None,
-                Ok(n) => self.keep(buffer.get(..n).unwrap_or_default()),
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
-                Err(_) => self.file = None,
-            }
-        }
-    }
-    fn keep(&mut self, bytes: &[u8]) {
-        let (first, rest) = bytes.split_at(bytes.len().min(self.half - self.head.len()));
-        self.head.extend_from_slice(first);
-        self.tail.extend(rest);
-        let over = self.tail.len().saturating_sub(self.half);
-        self.tail.drain(..over);
-        self.dropped += over;
-    }
-    fn text(&self) -> String {
-        let mut text = String::from_utf8_lossy(&self.head).into_owned();
-        if self.dropped > 0 {
-            text.push_str(&format!("\n[... {} bytes left out ...]\n", self.dropped));
-        }
-        let tail: Vec<u8> = self.tail.iter().copied().collect();
-        text.push_str(&String::from_utf8_lossy(&tail));
-        text
     }
 }
 

@@ -6,19 +6,20 @@
 //! file must not be there afterwards. The verdict is kept with what it depends on: the program, the kernel,
 //! this container, and what it may do.
 
+mod probe;
+
 use super::{
     catalogue::{Catalogue, Engine, SandboxRange, Version},
-    check::{Checked, Home, Surroundings},
-    environment,
+    check::{Checked, Surroundings},
     prefix::{Manifest, package_in},
-    run::{self, Ended, Job},
 };
 use crate::{
     layout::{Layout, Root},
     sys::fs::{Dir, FsError, write_atomic},
 };
+use probe::{Finding, find_out};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt, path::Path, time::Duration};
+use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt, path::Path};
 
 /// Greatest status file, in bytes.
 const MAX_STATUS: u64 = 256 * 1024;
@@ -218,13 +219,6 @@ pub fn judge(
     out
 }
 
-/// What was found out: does the mechanism work, why is it held so, and the raw results.
-struct Finding {
-    works: bool,
-    evidence: String,
-    raw: Vec<Raw>,
-}
-
 /// Pure: from what was found to what is published.
 fn verdict(
     range: &SandboxRange,
@@ -254,101 +248,6 @@ fn verdict(
         full_auto: confined && range.full_auto,
         raw: finding.raw,
     }
-}
-
-fn find_out(range: &SandboxRange, program: &Path, around: Surroundings<'_>, mode: Mode) -> Finding {
-    let no = |evidence: String| Finding { works: false, evidence, raw: Vec::new() };
-    let Some(mechanism) = &range.mechanism else {
-        return no("this engine has no sandbox of its own".to_owned());
-    };
-    if mode == Mode::Off {
-        return no("SKILL_INIT_SANDBOX=off: not confined, not probed".to_owned());
-    }
-    let path = environment::outer_path(around.env, around.layout);
-    let on_path = |name: &&String| run::find_in_path(name, &path).is_some();
-    if let Some(missing) = range.needs_all.iter().find(|name| !on_path(name)) {
-        return no(format!("its sandbox ({mechanism}) needs {missing}, which is not on PATH"));
-    }
-    let needed = range.needs_any.iter().find(on_path);
-    if needed.is_none() && !range.needs_any.is_empty() {
-        return no(format!("its sandbox ({mechanism}) needs {}: none is on PATH", range.needs_any.join(" or ")));
-    }
-    let mut raw = Vec::new();
-    let forms: Vec<Vec<String>> = if range.probe_program.is_empty() {
-        let own = |form: &Vec<String>| {
-            let mut argv = vec![program.display().to_string()];
-            argv.extend(form.iter().cloned());
-            argv
-        };
-        [&range.probe, &range.probe_old].into_iter().filter(|form| !form.is_empty()).map(own).collect()
-    } else {
-        let fill = |word: &String| match (word.as_str(), needed) {
-            ("{needed}", Some(needed)) => needed.clone(),
-            _ => word.clone(),
-        };
-        vec![range.probe_program.iter().map(fill).collect()]
-    };
-    for form in forms {
-        match attempt(&form, &path, around) {
-            Ok((result, leaked)) => {
-                let works = result.status == "exit 0" && !leaked;
-                let evidence = if leaked {
-                    format!("{mechanism}: the sandbox ran, but a write outside was not refused")
-                } else if works {
-                    format!(
-                        "{mechanism}: its own sandbox ran a command in {} ms and refused it a write",
-                        result.elapsed_ms
-                    )
-                } else {
-                    format!("{mechanism}: its own sandbox does not work here: {}: {}", result.status, result.words)
-                };
-                // Not understood (2: usage; 101: the old word was taken for the command): the older form next.
-                let understood = works || leaked || !matches!(result.status.as_str(), "exit 2" | "exit 101");
-                raw.push(result);
-                if understood {
-                    return Finding { works, evidence, raw };
-                }
-            }
-            Err(reason) => return Finding { works: false, evidence: reason, raw },
-        }
-    }
-    let last = raw.last().map(|r| format!("{}: {}", r.status, r.words)).unwrap_or_default();
-    Finding {
-        works: false,
-        evidence: format!("{mechanism}: no known form of its own sandbox is understood: {last}"),
-        raw,
-    }
-}
-
-/// The harmless command: tries to write the file that its first argument names; 42 if it could.
-const HARMLESS: &str = "if (: > \"$0\") 2>/dev/null; then exit 42; fi; exit 0";
-
-/// Runs one form in a throw-away home; the second value tells whether the write came through.
-fn attempt(form: &[String], path: &str, around: Surroundings<'_>) -> Result<(Raw, bool), String> {
-    let home = Home::make(around.layout, "sandbox").map_err(|e| format!("no home for the probe: {e}"))?;
-    let (work, outside) = (home.path().join("work"), home.path().join("outside"));
-    fs::create_dir_all(&work).map_err(|e| format!("no folder for the probe: {e}"))?;
-    let mut argv: Vec<String> = Vec::new();
-    for word in form {
-        if word == "{command}" {
-            let target = outside.display().to_string();
-            argv.extend(["/bin/sh", "-c", HARMLESS, &target].map(str::to_owned));
-        } else {
-            argv.push(word.clone());
-        }
-    }
-    let (name, args) = argv.split_first().ok_or("the table names no command for the probe")?;
-    let program = if name.contains('/') { Some(name.into()) } else { run::find_in_path(name, path) };
-    let program = program.ok_or_else(|| format!("{name} is not on PATH"))?;
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let env = environment::child(around.env, around.layout, home.path());
-    let mut job = Job::new(program, &args, &env, around.deadline.max(Duration::from_secs(3)));
-    job.cwd = Some(work);
-    let outcome = run::run(&job, around.interrupt, &mut |_| {}).map_err(|e| e.to_string())?;
-    let leaked = outside.exists() || (outcome.ended == Ended::Itself && outcome.status.code() == 42);
-    let words = super::check::last_words(&outcome.stderr, &outcome.stdout);
-    let raw = Raw { command: argv, status: outcome.how(), words, elapsed_ms: outcome.elapsed.as_millis() as u64 };
-    Ok((raw, leaked))
 }
 
 /// Device, inode, size and modification time of the file behind a path.
@@ -427,17 +326,5 @@ mod tests {
         assert_eq!(codex_at_start(&layout, &table), Some(false));
         write("0.146.0");
         assert_eq!(codex_at_start(&layout, &table), None);
-    }
-
-    #[test]
-    fn the_harmless_command_tells_a_write_that_came_through() {
-        let dir = tempfile::tempdir().unwrap();
-        let run = |target: &Path| {
-            let target = target.display().to_string();
-            let job = Job::new("/bin/sh", &["-c", HARMLESS, &target], &BTreeMap::new(), Duration::from_secs(60));
-            run::run(&job, None, &mut |_| {}).unwrap().status.code()
-        };
-        assert_eq!(run(&dir.path().join("outside")), 42);
-        assert_eq!(run(Path::new("/proc/no/such/place")), 0);
     }
 }
