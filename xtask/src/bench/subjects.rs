@@ -60,8 +60,10 @@ pub(super) fn supervisors(binary: &Path, work: &Path, gauge: &Path) -> Result<Ve
     }
     let ini = work.join("supervisord.conf");
     let text = format!(
-        "[supervisord]\nnodaemon=true\nlogfile=/dev/null\nlogfile_maxbytes=0\npidfile=/dev/null\nuser=root\n\n\
+        "[supervisord]\nnodaemon=true\nlogfile=/dev/null\nlogfile_maxbytes=0\npidfile={}\nuser=root\n\n\
          [program:gauge]\ncommand={} child\nautorestart=true\nstartsecs=0\n",
+        // A file of its own: it removes it at its end, and run by root that was /dev/null.
+        work.join("supervisord.pid").display(),
         gauge.display()
     );
     fs::write(&ini, text).map_err(io(&ini))?;
