@@ -3,33 +3,32 @@
 //! Invariants: nothing in here blocks (what may block goes to the worker thread); only `Children` makes or reaps
 //! processes; the clock that the machine sees stands still while the container is frozen.
 
+mod deeds;
+mod watching;
+
 use super::{
-    cause::Cause,
-    children::{Children, Owner, Reaped},
+    children::Children,
     health,
-    launch::{self, LaunchError, Streams, Surroundings},
+    launch::Surroundings,
     machine::{Action, Answer, Event, Machine, Phase, ServiceId, StopPlan, Verb},
-    notify::{self, Notification, NotifySocket},
-    orphans, output,
+    notify::{Notification, NotifySocket},
     probing::Which,
     schedule::Now,
     service::State,
     signals::{Meaning, Signals, meaning},
-    watch::{Observation, Question, Watch},
+    watch::{Observation, Watch},
     worker::Worker,
 };
 use crate::{
     control::server::{Call, Server},
     exit::Exit,
     layout::Root,
-    probe::processes,
     settings::service::{ProbeKind, ServiceSpec},
-    sys::{self, wait::ExitStatus},
+    sys,
 };
 use std::{
     collections::{BTreeMap, VecDeque},
     io,
-    os::fd::{AsRawFd, OwnedFd},
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -288,118 +287,6 @@ impl Driver {
         }
     }
 
-    fn spawn(&mut self, id: ServiceId) {
-        let Some(service) = self.machine.service(id) else { return };
-        let (spec, generation) = (service.spec.clone(), service.generation);
-        match self.start(id, &spec, generation) {
-            Ok(pid) => {
-                tracing::debug!(service = spec.name, pid, "started");
-                self.feed(Event::Spawned(id));
-            }
-            Err(cause) => self.feed(Event::Ended { id, generation, cause }),
-        }
-    }
-
-    fn start(&mut self, id: ServiceId, spec: &ServiceSpec, generation: u64) -> Result<i32, Cause> {
-        let failed = |reason: String, code: Exit| Cause::SpawnFailed { reason, code: code.0 };
-        let os = |error: io::Error| match error.raw_os_error() {
-            Some(libc::ENOENT) => failed(error.to_string(), Exit::NOT_FOUND),
-            Some(libc::EACCES | libc::ENOEXEC) => failed(error.to_string(), Exit::NOT_EXECUTABLE),
-            _ => failed(error.to_string(), Exit::OS),
-        };
-        let mut streams = Streams::default();
-        let mut kept: Vec<OwnedFd> = Vec::new();
-        if matches!(spec.readiness.as_ref().map(|p| &p.kind), Some(ProbeKind::NotifyFd { .. })) {
-            let (read, write) = pipe().map_err(os)?;
-            streams.notify = Some(write.as_raw_fd());
-            kept.push(write);
-            let reports = self.reports.clone();
-            tokio::spawn(async move {
-                if notify::newline(read).await {
-                    // The loop may be gone: then nobody wants to know.
-                    let _ = reports.send(Report::Notified { id, generation });
-                }
-            });
-        }
-        if self.prefix {
-            for (ours, slot) in [(1, &mut streams.stdout), (2, &mut streams.stderr)] {
-                let (read, write) = pipe().map_err(os)?;
-                *slot = Some(write.as_raw_fd());
-                kept.push(write);
-                tokio::spawn(output::copy(spec.name.clone(), read, ours));
-            }
-        }
-        let spawn = launch::service(spec, &self.around, streams).map_err(|error| {
-            let code =
-                if matches!(error, LaunchError::NotFound { .. }) { Exit::NOT_FOUND } else { Exit::NOT_EXECUTABLE };
-            failed(error.to_string(), code)
-        })?;
-        self.children.spawn(&spawn, Owner::Service { id, generation }).map_err(|error| {
-            let cause = os(error);
-            match cause {
-                Cause::SpawnFailed { reason, code } => {
-                    Cause::SpawnFailed { reason: format!("{}: {reason}", spec.command.first().map_or("", |c| c)), code }
-                }
-                other @ (Cause::Status(_) | Cause::OomKilled) => other,
-            }
-        })
-    }
-
-    /// SIGKILL to the group and to what escaped it. During the stop the sweep finds what escaped, for all at once.
-    fn kill(&mut self, id: ServiceId) {
-        let Some(service) = self.machine.service(id) else { return };
-        let running = self.machine.phase() == Phase::Running;
-        // The descendants have to be looked for while the leader still is their parent.
-        let leader = self.children.leader(id).filter(|_| running);
-        let escaped = leader.map(|pid| orphans::descendants(&self.root, pid)).unwrap_or_default();
-        self.children.signal(id, libc::SIGKILL);
-        for process in escaped {
-            orphans::signal(&self.root, process.pid, process.start_ticks, libc::SIGKILL);
-        }
-        if running {
-            let (root, name, known) = (self.root.clone(), service.spec.name.clone(), self.children.pids().collect());
-            let as_of = processes::ticks_now();
-            self.worker.run(move || orphans::kill_escaped(&root, own_pid(), &name, &known, as_of));
-        }
-    }
-
-    fn ask(&mut self, id: ServiceId, generation: u64, which: Which) {
-        let Some(service) = self.machine.service(id) else { return };
-        let probe = match which {
-            Which::Readiness => service.spec.readiness.clone(),
-            Which::Liveness => service.spec.liveness.clone(),
-        };
-        let Some(probe) = probe else { return };
-        if let ProbeKind::Exec { command } = &probe.kind {
-            let spec = service.spec.clone();
-            self.questions += 1;
-            let question = self.questions;
-            let owner = Owner::Probe { id, generation, which, question };
-            let made = launch::probe(&spec, command, &self.around).map_err(|e| Some(e.to_string())).and_then(|spawn| {
-                self.children.spawn(&spawn, owner).map_err(|error| match error.raw_os_error() {
-                    Some(libc::EAGAIN | libc::ENOMEM) => None,
-                    _ => Some(error.to_string()),
-                })
-            });
-            match made {
-                Ok(pid) => {
-                    let (reports, deadline) = (self.reports.clone(), probe.timeout);
-                    tokio::spawn(async move {
-                        health::deadline(deadline).await;
-                        let _ = reports.send(Report::ProbeTimeout { pid, question });
-                    });
-                }
-                Err(answer) => self.feed(Event::Probed { id, generation, which, answer: Err(answer) }),
-            }
-            return;
-        }
-        let reports = self.reports.clone();
-        tokio::spawn(async move {
-            let answer = health::ask(probe).await;
-            let _ = reports.send(Report::Probed { id, generation, which, answer });
-        });
-    }
-
     fn changed(&mut self, id: ServiceId, from: &'static str) {
         let Some(service) = self.machine.service(id) else { return };
         let (name, to, reason) = (&service.spec.name, service.state.name(), &service.reason);
@@ -425,25 +312,6 @@ impl Driver {
             super::answer::release(self);
         } else {
             tracing::warn!(reason = reasons, "not ready");
-        }
-    }
-
-    /// Ends what is left: everybody in the namespace if we are its PID 1, else our descendants.
-    fn sweep(&mut self, hard: bool) {
-        self.sweeping = Some(hard);
-        let signal = if hard { libc::SIGKILL } else { libc::SIGTERM };
-        self.reap();
-        if self.sweeping.is_none() {
-            return;
-        }
-        if own_pid() == 1 {
-            // ESRCH: nobody is left.
-            let _ = sys::process::kill(-1, signal);
-            return;
-        }
-        let root = self.root.clone();
-        for process in orphans::descendants(&root, own_pid()) {
-            orphans::signal(&root, process.pid, process.start_ticks, signal);
         }
     }
 
@@ -499,36 +367,6 @@ impl Driver {
         }
     }
 
-    fn ended(&mut self, reaped: Reaped) {
-        match reaped.owner {
-            Some(Owner::Service { id, generation }) => {
-                let cause = self.cause(reaped.status);
-                if self.watch.orphans.end && self.machine.phase() == Phase::Running {
-                    let name = self.machine.service(id).map(|s| s.spec.name.clone());
-                    self.ended.extend(name.map(|name| (name, processes::ticks_now())));
-                    self.observe();
-                }
-                self.feed(Event::Ended { id, generation, cause });
-            }
-            Some(Owner::Probe { id, generation, which, question: _ }) => {
-                let answer = if reaped.status.success() { Ok(()) } else { Err(Some(reaped.status.to_string())) };
-                self.feed(Event::Probed { id, generation, which, answer });
-            }
-            None => {}
-        }
-    }
-
-    /// A SIGKILL that came while the cgroup counted one more OOM kill was the kernel's.
-    fn cause(&mut self, status: ExitStatus) -> Cause {
-        if matches!(status, ExitStatus::Signaled { signal: libc::SIGKILL, .. }) {
-            let counted = self.watch.oom_kills().unwrap_or(self.oom_kills);
-            if counted > std::mem::replace(&mut self.oom_kills, counted) {
-                return Cause::OomKilled;
-            }
-        }
-        Cause::Status(status)
-    }
-
     fn report(&mut self, report: Report) {
         match report {
             Report::Probed { id, generation, which, answer } => {
@@ -565,65 +403,6 @@ impl Driver {
         }
     }
 
-    /// Asks for a look; one at a time.
-    fn observe(&mut self) {
-        if self.looking {
-            return;
-        }
-        let question = Question {
-            own_pid: own_pid(),
-            known: self.children.pids().collect(),
-            as_of: processes::ticks_now(),
-            ended: self.ended.clone(),
-        };
-        let (watch, reports, root) = (self.watch.clone(), self.reports.clone(), self.root.clone());
-        self.looking = self.worker.run(move || {
-            let observation = watch.look(&root, &question);
-            let _ = reports.send(Report::Observed(Box::new(observation)));
-        });
-        if self.looking {
-            self.ended.clear();
-        }
-    }
-
-    fn observed(&mut self, observation: Observation) {
-        self.looking = false;
-        for (orphan, reason) in &observation.ended {
-            // On a busy machine a killed process may still be there at the next look.
-            if self.observation.ended.iter().any(|(before, _)| before.pid == orphan.pid) {
-                continue;
-            }
-            self.orphans_ended += 1;
-            tracing::warn!(
-                pid = orphan.pid,
-                age_ms = orphan.age_ms,
-                command = orphan.command,
-                from = orphan.from,
-                reason,
-                "live orphan ended"
-            );
-        }
-        if let Some(count) = observation.oom_kills.filter(|n| *n > self.oom_kills) {
-            tracing::error!(count = count - self.oom_kills, "the OOM killer ended a process in this container");
-            self.oom_kills = count;
-        }
-        for warning in observation.warnings.iter().filter(|w| !self.observation.warnings.contains(w)) {
-            tracing::warn!(reason = warning, "budget");
-        }
-        if observation.pressure != self.observation.pressure {
-            self.feed(Event::Pressure(observation.pressure.clone()));
-        }
-        let moved = self.observation.limits.is_some() && observation.limits != self.observation.limits;
-        self.observation = observation;
-        if moved {
-            tracing::info!("limits have moved: planning again");
-            self.reload();
-        }
-        if !self.ended.is_empty() {
-            self.observe();
-        }
-    }
-
     /// An operator's command, by name.
     pub(super) fn operate(&mut self, name: &str, verb: Verb) -> bool {
         let found = self.machine.find(name);
@@ -632,13 +411,6 @@ impl Driver {
         }
         found.is_some()
     }
-}
-
-fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    let flags = nix::fcntl::OFlag::O_CLOEXEC;
-    let (read, write) = nix::unistd::pipe2(flags)?;
-    nix::fcntl::fcntl(&read, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))?;
-    Ok((read, write))
 }
 
 /// Pids are positive and fit.
