@@ -55,46 +55,46 @@ fn examine_file(credential: &Credential, path: &Path, now: i64) -> Result<Vec<St
         return Err(named("not a regular file of at most 1 MiB"));
     }
     let bytes = fs::read(path).map_err(|error| named(&error.to_string()))?;
-    let notes = examine(credential.shape, &bytes, now).map_err(|what| named(&what))?;
+    let notes = examine(&credential.shape, &bytes, now).map_err(|what| named(&what))?;
     Ok(notes.iter().map(|note| named(note)).collect())
 }
 
 /// Pure: what is wrong with a credential of this shape, else what is worth a note.
-fn examine(shape: Shape, bytes: &[u8], now: i64) -> Result<Vec<String>, String> {
+fn examine(shape: &Shape, bytes: &[u8], now: i64) -> Result<Vec<String>, String> {
     let json = credentials::check(shape, bytes).map_err(|bad| bad.to_string())?;
-    match shape {
-        Shape::GoogleOauth | Shape::IflowOauth if json.get("apiKey").is_none() => {
-            age(&json, "refresh_token", "expiry_date", now)
-        }
-        Shape::OpencodeAuth => {
-            let mut notes = Vec::new();
-            let mut usable = 0;
-            for (provider, entry) in &json {
-                let empty = Map::new();
-                let entry = entry.as_object().unwrap_or(&empty);
-                let state = match entry.get("type").and_then(Value::as_str) {
-                    Some("oauth") => age(entry, "refresh", "expires", now),
-                    Some("api" | "wellknown") => Ok(Vec::new()),
-                    _ => Err("not an entry that opencode knows; it drops it at its next write".to_owned()),
-                };
-                usable += usize::from(state.is_ok());
-                let words = state.unwrap_or_else(|reason| vec![reason]);
-                notes.extend(words.iter().map(|word| format!("{provider}: {word}")));
-            }
-            match (usable, notes.is_empty()) {
-                (0, true) => Err("it holds no provider".to_owned()),
-                (0, false) => Err(notes.join("; ")),
-                _ => Ok(notes),
-            }
-        }
-        _ => Ok(Vec::new()),
+    let Some(known) = &shape.entries else {
+        let lasting = shape.lasting.as_ref().is_some_and(|field| json.get(field).is_some());
+        return if lasting { Ok(Vec::new()) } else { age(&json, &shape.refresh, &shape.expiry, now) };
+    };
+    let mut notes = Vec::new();
+    let mut usable = 0;
+    let empty = Map::new();
+    for entry in credentials::entries(shape, &json) {
+        let state = match entry.usable {
+            true => age(entry.value.as_object().unwrap_or(&empty), &known.refresh, &known.expiry, now),
+            false => Err("not an entry that its CLI knows; its next write drops it".to_owned()),
+        };
+        usable += usize::from(state.is_ok());
+        let words = state.unwrap_or_else(|reason| vec![reason]);
+        notes.extend(words.iter().map(|word| format!("{}: {word}", entry.label)));
+    }
+    match (usable, notes.is_empty()) {
+        (0, true) => Err("it holds no login".to_owned()),
+        (0, false) => Err(notes.join("; ")),
+        _ => Ok(notes),
     }
 }
 
 /// Past its expiry, a token is refreshed by the CLI, or, without anything to refresh it with, of no use.
-fn age(map: &Map<String, Value>, refresh: &str, expiry: &str, now: i64) -> Result<Vec<String>, String> {
-    let past = map.get(expiry).and_then(Value::as_f64).is_some_and(|ms| ms < now as f64);
-    let refreshable = map.get(refresh).and_then(Value::as_str).is_some_and(|token| !token.is_empty());
+fn age(
+    map: &Map<String, Value>,
+    refresh: &Option<String>,
+    expiry: &Option<String>,
+    now: i64,
+) -> Result<Vec<String>, String> {
+    let past = expiry.as_ref().and_then(|field| map.get(field)?.as_f64()).is_some_and(|ms| ms < now as f64);
+    let refreshable =
+        refresh.as_ref().and_then(|field| map.get(field)?.as_str()).is_some_and(|token| !token.is_empty());
     match (past, refreshable) {
         (true, false) => Err("expired, and there is nothing to refresh it with: log in again".to_owned()),
         (true, true) => Ok(vec!["the access token has expired; the CLI refreshes it at its next run".to_owned()]),
@@ -114,43 +114,44 @@ fn iflow_settings(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use credentials::testing::shape;
 
     const NOW: i64 = 2_000_000;
 
-    fn look(shape: Shape, json: &str) -> Result<Vec<String>, String> {
-        examine(shape, json.as_bytes(), NOW)
+    fn look(name: &str, json: &str) -> Result<Vec<String>, String> {
+        examine(&shape(name), json.as_bytes(), NOW)
     }
 
     #[test]
     fn codex_needs_a_key_or_tokens_and_a_jwt() {
-        assert!(look(Shape::CodexAuth, "{}").is_err());
-        assert!(look(Shape::CodexAuth, r#"{"OPENAI_API_KEY":null}"#).is_err());
-        look(Shape::CodexAuth, r#"{"auth_mode":"apikey","OPENAI_API_KEY":"k"}"#).unwrap();
-        look(Shape::CodexAuth, r#"{"tokens":{"id_token":"a.b.c","refresh_token":"r"}}"#).unwrap();
-        assert!(look(Shape::CodexAuth, r#"{"tokens":{"id_token":"abc","refresh_token":"r"}}"#).is_err());
+        assert!(look("codex-auth", "{}").is_err());
+        assert!(look("codex-auth", r#"{"OPENAI_API_KEY":null}"#).is_err());
+        look("codex-auth", r#"{"auth_mode":"apikey","OPENAI_API_KEY":"k"}"#).unwrap();
+        look("codex-auth", r#"{"tokens":{"id_token":"a.b.c","refresh_token":"r"}}"#).unwrap();
+        assert!(look("codex-auth", r#"{"tokens":{"id_token":"abc","refresh_token":"r"}}"#).is_err());
     }
 
     #[test]
     fn an_expired_token_is_a_note_with_a_refresh_token_and_a_reason_without() {
-        let with = look(Shape::GoogleOauth, r#"{"access_token":"a","refresh_token":"r","expiry_date":1000}"#).unwrap();
+        let with = look("google-oauth", r#"{"access_token":"a","refresh_token":"r","expiry_date":1000}"#).unwrap();
         assert!(with[0].contains("refreshes"));
-        let without = look(Shape::GoogleOauth, r#"{"access_token":"a","expiry_date":1000}"#).unwrap_err();
+        let without = look("google-oauth", r#"{"access_token":"a","expiry_date":1000}"#).unwrap_err();
         assert!(without.contains("log in again"));
-        assert!(look(Shape::GoogleOauth, r#"{"access_token":"a","expiry_date":3000000}"#).unwrap().is_empty());
+        assert!(look("google-oauth", r#"{"access_token":"a","expiry_date":3000000}"#).unwrap().is_empty());
     }
 
     #[test]
     fn one_good_provider_makes_opencode_ready_and_a_bad_one_is_a_note() {
-        let notes = look(Shape::OpencodeAuth, r#"{"a":{"type":"api","key":"k"},"b":{"type":"odd"}}"#).unwrap();
+        let notes = look("opencode-auth", r#"{"a":{"type":"api","key":"k"},"b":{"type":"odd"}}"#).unwrap();
         assert!(notes.len() == 1 && notes[0].starts_with("b: "));
-        assert!(look(Shape::OpencodeAuth, "{}").is_err());
-        assert!(look(Shape::OpencodeAuth, r#"{"b":{"type":"odd"}}"#).is_err());
+        assert!(look("opencode-auth", "{}").is_err());
+        assert!(look("opencode-auth", r#"{"b":{"type":"odd"}}"#).is_err());
     }
 
     #[test]
     fn no_reason_repeats_a_value() {
         for json in [r#"{"access_token":5,"x":"SECRET"}"#, r#"{"tokens":{"id_token":"SECRET"}}"#] {
-            for shape in [Shape::CodexAuth, Shape::GoogleOauth, Shape::IflowAccounts, Shape::AntigravityAccounts] {
+            for shape in ["codex-auth", "google-oauth", "iflow-accounts", "antigravity-accounts"] {
                 assert!(!format!("{:?}", look(shape, json)).contains("SECRET"));
             }
         }

@@ -3,15 +3,19 @@
 //! Pure: text in, table out. Unknown keys are mistakes, so a misspelt override is heard of.
 
 mod engine;
+mod shape;
 mod version;
 
-pub use engine::{Credential, DefaultConfig, Engine, Format, Run, SandboxRange, SessionFile, Shape, Trust};
+pub use engine::{Credential, DefaultConfig, Engine, Format, Run, SandboxRange, SessionFile, Trust};
+pub use shape::{Entries, Kind, Shape};
 pub use version::Version;
 
 use serde::{Deserialize, Deserializer, de};
 use std::{
+    collections::BTreeMap,
     fmt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 use toml_edit::{DocumentMut, Item};
 
@@ -22,6 +26,8 @@ const BUILT_IN: &str = include_str!("catalogue/engines.toml");
 pub struct Catalogue {
     /// The engines.
     pub engines: Vec<Engine>,
+    /// The shapes of credential files, by name.
+    pub shapes: BTreeMap<String, Arc<Shape>>,
 }
 
 /// Why a catalogue file cannot be used.
@@ -57,33 +63,43 @@ impl Catalogue {
     /// The built-in table.
     pub fn built_in() -> Self {
         // The tests load it; a table that does not parse never leaves the build.
-        Self::merged("").unwrap_or(Self { engines: Vec::new() })
+        Self::merged("").unwrap_or(Self { engines: Vec::new(), shapes: BTreeMap::new() })
     }
 
     /// The built-in table with this TOML text over it: a key of an engine replaces the built-in one.
     pub fn merged(over: &str) -> Result<Self, String> {
         let mut table: DocumentMut = BUILT_IN.parse().map_err(|e: toml_edit::TomlError| e.to_string())?;
         let over: DocumentMut = over.parse().map_err(|e: toml_edit::TomlError| e.to_string())?;
-        for (key, item) in over.iter() {
-            let engines = match (key, item.as_table_like()) {
-                ("engine", Some(engines)) => engines,
-                _ => return Err(format!("\"{key}\": only [engine.NAME] tables are known here")),
+        for (root, item) in over.iter() {
+            let tables = match (root, item.as_table_like()) {
+                ("engine" | "shape", Some(tables)) => tables,
+                _ => return Err(format!("\"{root}\": only [engine.NAME] and [shape.NAME] tables are known here")),
             };
-            for (name, item) in engines.iter() {
-                let keys = item.as_table_like().ok_or_else(|| format!("engine.{name} is not a table"))?;
-                if let Some(known) =
-                    table.get_mut("engine").and_then(|e| e.get_mut(name)).and_then(Item::as_table_like_mut)
+            for (name, item) in tables.iter() {
+                let keys = item.as_table_like().ok_or_else(|| format!("{root}.{name} is not a table"))?;
+                if let Some(known) = table.get_mut(root).and_then(|t| t.get_mut(name)).and_then(Item::as_table_like_mut)
                 {
                     for (key, value) in keys.iter() {
                         known.insert(key, value.clone());
                     }
-                } else if let Some(all) = table.get_mut("engine").and_then(Item::as_table_like_mut) {
+                } else if let Some(all) = table.get_mut(root).and_then(Item::as_table_like_mut) {
                     all.insert(name, item.clone());
                 }
             }
         }
         let file: File = toml_edit::de::from_document(table).map_err(|e| e.to_string())?;
-        Ok(Self { engines: file.engine.0 })
+        let shapes: BTreeMap<String, Arc<Shape>> = file.shape.into_iter().map(|(k, v)| (k, Arc::new(v))).collect();
+        let mut engines = file.engine.0;
+        for engine in &mut engines {
+            for credential in &mut engine.credentials {
+                let name = &credential.shape_name;
+                credential.shape = shapes.get(name).cloned().ok_or_else(|| {
+                    let known: Vec<&str> = shapes.keys().map(String::as_str).collect();
+                    format!("engine.{}: no shape is called \"{name}\"; known are {}", engine.name, known.join(", "))
+                })?;
+            }
+        }
+        Ok(Self { engines, shapes })
     }
 
     /// The engine of this name.
@@ -110,7 +126,9 @@ impl Catalogue {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct File {
+    shape: BTreeMap<String, Shape>,
     engine: InOrder,
 }
 
@@ -172,6 +190,18 @@ mod tests {
         let codex = table.get("codex").unwrap();
         assert_eq!((codex.package.as_str(), codex.binary.as_str()), ("@me/codex", "codex"));
         assert_eq!(table.engines.last().unwrap().name, "new");
+    }
+
+    #[test]
+    fn a_new_engine_brings_the_shape_of_its_credentials_along() {
+        let engine = "[engine.new]\npackage = \"p\"\nbinary = \"b\"\nversion = \"{version}\"\n\
+                      [[engine.new.credential]]\nsource = \"new/key.json\"\ndest = \".new/key.json\"\nshape = \"mine\"\n\
+                      required = true\n";
+        let reason = Catalogue::merged(engine).unwrap_err();
+        assert!(reason.contains("engine.new") && reason.contains("codex-auth"), "{reason}");
+        let table = Catalogue::merged(&format!("{engine}[shape.mine]\nany = [\"key\"]\n")).unwrap();
+        assert_eq!(table.get("new").unwrap().credentials[0].shape.any, ["key"]);
+        assert!(Catalogue::merged("[shape.mine]\nanny = [\"key\"]\n").unwrap_err().contains("anny"));
     }
 
     #[test]

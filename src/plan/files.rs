@@ -176,7 +176,7 @@ impl Wishes<'_> {
 
     /// Every credential with its engine's name, followers behind the file that they belong to.
     pub fn credentials(&self) -> Vec<(&str, &Credential)> {
-        let follows = |credential: &Credential| crate::agents::credentials::follows(credential.shape);
+        let follows = |credential: &Credential| credential.shape.follows;
         let mut all = Vec::new();
         for engine in &self.catalogue.engines {
             for later in [false, true] {

@@ -1,8 +1,8 @@
 //! What the table says of one engine. Data only: paths, arguments and flags, nothing that acts.
 
-use super::Version;
+use super::{Shape, Version};
 use serde::Deserialize;
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 /// Which trust store an engine keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -44,28 +44,6 @@ pub struct DefaultConfig {
     pub repair: Option<String>,
 }
 
-/// The shape that a credential file must have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Shape {
-    /// codex `auth.json`.
-    CodexAuth,
-    /// gemini `oauth_creds.json`.
-    GoogleOauth,
-    /// gemini `google_accounts.json`.
-    GoogleAccounts,
-    /// iflow `oauth_creds.json`.
-    IflowOauth,
-    /// iflow `iflow_accounts.json`.
-    IflowAccounts,
-    /// opencode `auth.json`: provider -> entry, merged per provider.
-    OpencodeAuth,
-    /// The opencode antigravity plugin's account list.
-    AntigravityAccounts,
-    /// Any JSON object.
-    JsonObject,
-}
-
 /// A credential file: where it is imported from and to.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -74,8 +52,12 @@ pub struct Credential {
     pub source: PathBuf,
     /// Path below the agent home.
     pub dest: PathBuf,
-    /// Required shape.
-    pub shape: Shape,
+    /// The name of its shape, a `[shape.NAME]` table.
+    #[serde(rename = "shape")]
+    pub shape_name: String,
+    /// That shape.
+    #[serde(skip)]
+    pub shape: Arc<Shape>,
     /// Needed for the engine to be ready.
     pub required: bool,
 }

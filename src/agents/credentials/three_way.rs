@@ -9,7 +9,7 @@
 //! Where the fields do not tell: after an import is known, a new source is somebody's deliberate act and
 //! wins; on the first start the destination stays. A missing destination is always filled.
 
-use super::{Bad, check, freshness, merge};
+use super::{Bad, check, merge, shape::freshness};
 use crate::agents::catalogue::Shape;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -60,7 +60,7 @@ pub enum Side {
 #[derive(Debug, Clone, Copy)]
 pub struct Input<'a> {
     /// Its shape.
-    pub shape: Shape,
+    pub shape: &'a Shape,
     /// Content of the source.
     pub source: &'a [u8],
     /// Content of the destination; `None`: there is none.
@@ -118,8 +118,8 @@ pub fn decide(input: &Input<'_>) -> Result<Decision, Bad> {
     let Ok(destination) = check(input.shape, bytes) else {
         return made(Write::ReplaceCorrupt(whole()), Some(Side::Source), "the present one cannot be used");
     };
-    if merge::is_merged(input.shape) {
-        let merged = merge::merge(input.shape, &source, &destination, input.last, input.force);
+    if let Some(known) = &input.shape.entries {
+        let merged = merge::merge(input.shape, known, &source, &destination, input.last, input.force);
         return match (merged.object, merged.overruled) {
             (None, _) => made(Write::Nothing, Some(Side::Destination), "the present entries are newer or the same"),
             (Some(object), false) => made(Write::Replace(object), Some(Side::Source), "new or newer entries"),
@@ -159,7 +159,7 @@ pub(super) fn hash(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::testing::shape, *};
     use proptest::prelude::*;
 
     fn codex(day: u32, name: &str) -> Vec<u8> {
@@ -171,8 +171,15 @@ mod tests {
     }
     fn run(source: &[u8], destination: Option<&[u8]>, last: Option<&[u8]>) -> Decision {
         let last = last.map(|bytes| Remembered { sha256: hash(bytes), parts: BTreeMap::new() });
-        decide(&Input { shape: Shape::CodexAuth, source, destination, last: last.as_ref(), force: false, leader: None })
-            .unwrap()
+        decide(&Input {
+            shape: &shape("codex-auth"),
+            source,
+            destination,
+            last: last.as_ref(),
+            force: false,
+            leader: None,
+        })
+        .unwrap()
     }
 
     #[test]
@@ -208,8 +215,9 @@ mod tests {
 
     #[test]
     fn the_companion_file_follows_its_leader() {
+        let accounts = shape("google-accounts");
         let input = |leader| Input {
-            shape: Shape::GoogleAccounts,
+            shape: &accounts,
             source: b"{\"active\":\"a\",\"old\":[]}",
             destination: Some(b"{\"active\":\"b\",\"old\":[]}"),
             last: None,
@@ -222,9 +230,15 @@ mod tests {
 
     #[test]
     fn a_source_that_is_no_credential_is_refused() {
-        let input =
-            Input { shape: Shape::CodexAuth, source: b"{}", destination: None, last: None, force: true, leader: None };
-        assert_eq!(decide(&input), Err(Bad::Field("OPENAI_API_KEY or tokens")));
+        let codex = shape("codex-auth");
+        let input = Input { shape: &codex, source: b"{}", destination: None, last: None, force: true, leader: None };
+        assert_eq!(
+            decide(&input),
+            Err(Bad::Field(
+                "OPENAI_API_KEY, personal_access_token, agent_identity, tokens.refresh_token or tokens.access_token"
+                    .to_owned()
+            ))
+        );
     }
 
     proptest! {
@@ -234,7 +248,8 @@ mod tests {
             let file = |n: u32| codex(n / 2 + 1, &format!("t{n}"));
             let (source, destination) = (file(s), d.map(file));
             let last = l.map(|n| Remembered { sha256: hash(&file(n)), parts: BTreeMap::new() });
-            let input = Input { shape: Shape::CodexAuth, source: &source, destination: destination.as_deref(), last: last.as_ref(), force, leader: None };
+            let codex_auth = shape("codex-auth");
+            let input = Input { shape: &codex_auth, source: &source, destination: destination.as_deref(), last: last.as_ref(), force, leader: None };
             let first = decide(&input).unwrap();
             let now = match &first.write {
                 Write::Nothing | Write::KeepSourceBeside => destination.clone().unwrap(),

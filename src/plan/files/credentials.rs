@@ -60,10 +60,10 @@ fn imports(wishes: &Wishes<'_>, seen: &Observed, plan: &mut FilesPlan) {
             continue;
         }
         let key = credential.source.to_string_lossy().into_owned();
-        let follower = crate::agents::credentials::follows(credential.shape);
+        let follower = credential.shape.follows;
         let last = seen.import_state.files.get(&key);
         let input = Input {
-            shape: credential.shape,
+            shape: &credential.shape,
             source: bytes,
             destination: now.bytes(),
             last,
