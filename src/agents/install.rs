@@ -16,7 +16,7 @@ pub use report::{Action, InstallError, News, Report};
 
 use super::{
     catalogue::{Catalogue, Engine},
-    check::{self, Answer, Found, Surroundings},
+    check::{self, Answer, Checked, Fault, Found, Surroundings},
     lock::PrefixLock,
     npm::{self, Npm},
     prefix::{self, Current, Generation, Manifest, Place},
@@ -31,6 +31,8 @@ use std::{
 pub struct Installer<'a> {
     /// The surroundings.
     pub around: Surroundings<'a>,
+    /// What a check of just now found; an engine that ran then is not asked again.
+    pub known: &'a [Checked],
     /// Deadline of one npm install.
     pub npm_deadline: Duration,
     /// Who hears of it.
@@ -126,7 +128,11 @@ impl Installer<'_> {
 
     fn ensure_one(&mut self, wanted: &Wanted<'_>, report: &mut Report) -> Result<Action, InstallError> {
         let engine = wanted.engine;
-        let before = check::managed(engine, self.around).answer().cloned();
+        let known = self.known.iter().find(|checked| checked.engine == engine.name);
+        let before = match known {
+            Some(checked) => checked.managed.answer().cloned(),
+            None => check::managed(engine, self.around).answer().cloned(),
+        };
         report.present.0 = before.is_some();
         if let Some(answer) = before {
             if self.litter(engine) {
@@ -203,10 +209,16 @@ impl Installer<'_> {
         if let Err(reason) = self.prove(engine, &to) {
             return Err(InstallError::PreviousBroken { version: to.version, reason });
         }
+        let before = place.current();
         place.switch(&to)?;
-        match self.answer(engine) {
-            Some(answer) => Ok(done(report, answer, Action::RolledBack { from })),
-            None => Err(InstallError::PreviousBroken { version: to.version, reason: self.why(engine) }),
+        match self.ask(engine) {
+            Ok(answer) => Ok(done(report, answer, Action::RolledBack { from })),
+            Err(fault) => {
+                if let Current::Generation(now) = before {
+                    place.switch(&now)?;
+                }
+                Err(InstallError::PreviousBroken { version: to.version, reason: fault.to_string() })
+            }
         }
     }
 
@@ -241,7 +253,7 @@ impl Installer<'_> {
                 };
                 return Err(InstallError::Npm { how, status: outcome.status.code(), words });
             }
-            self.prove_staging(engine, &staging).map_err(|reason| InstallError::Unproven { reason, words })
+            self.prove_staging(engine, &staging).map_err(|fault| InstallError::of(fault, words))
         });
         let version = match proven {
             Ok(version) => version,
@@ -261,14 +273,13 @@ impl Installer<'_> {
         let before = place.current();
         let generation = place.promote(&staging, &version)?;
         place.switch(&generation)?;
-        let Some(answer) = self.answer(engine) else {
-            let reason = self.why(engine);
-            if let Current::Generation(old) = before {
-                place.switch(&old)?;
-                place.discard(&generation.dir)?;
-            }
-            return Err(InstallError::Unproven { reason, words: Vec::new() });
-        };
+        let answer = self.ask(engine).map_err(|fault| {
+            let back = match before {
+                Current::Generation(old) => place.switch(&old).and_then(|()| place.discard(&generation.dir)),
+                Current::Absent | Current::Plain | Current::Foreign => Ok(()),
+            };
+            back.map_or_else(InstallError::from, |()| InstallError::of(fault, Vec::new()))
+        })?;
         place.collect()?;
         Ok(answer)
     }
@@ -285,16 +296,17 @@ impl Installer<'_> {
     }
 
     /// Does what npm staged run, and does it print the version that its package.json has?
-    fn prove_staging(&self, engine: &Engine, staging: &std::path::Path) -> Result<String, String> {
+    fn prove_staging(&self, engine: &Engine, staging: &std::path::Path) -> Result<String, Fault> {
+        let wrong = Fault::Wrong;
         let manifest = Manifest::read(&prefix::package_in(staging, engine))
-            .ok_or_else(|| format!("there is no {} in what was installed", engine.package))?;
+            .ok_or_else(|| wrong(format!("there is no {} in what was installed", engine.package)))?;
         let program = prefix::program_in(staging, engine)
-            .ok_or_else(|| format!("{} has no command {}", engine.package, engine.binary))?;
-        let answer = check::version(engine, &program, self.patient()).map_err(|fault| fault.to_string())?;
+            .ok_or_else(|| wrong(format!("{} has no command {}", engine.package, engine.binary)))?;
+        let answer = check::version(engine, &program, self.patient())?;
         if answer.line.contains(&manifest.version) {
             Ok(manifest.version)
         } else {
-            Err(format!("it prints \"{}\" but its package.json says {}", answer.line, manifest.version))
+            Err(wrong(format!("it prints \"{}\" but its package.json says {}", answer.line, manifest.version)))
         }
     }
 
@@ -303,22 +315,24 @@ impl Installer<'_> {
         check::version(engine, &program, self.patient()).map_err(|fault| fault.to_string())
     }
 
+    /// The managed CLI's answer, else what it does instead.
+    fn ask(&self, engine: &Engine) -> Result<Answer, Fault> {
+        match check::managed(engine, self.patient()) {
+            Found::Runs(_, answer) => Ok(answer),
+            Found::Silent(_, reason) => Err(Fault::Silent(reason)),
+            Found::Broken(_, reason) => Err(Fault::Wrong(reason)),
+            Found::Absent => Err(Fault::Wrong("its command is missing".to_owned())),
+        }
+    }
+
     fn answer(&self, engine: &Engine) -> Option<Answer> {
-        check::managed(engine, self.patient()).answer().cloned()
+        self.ask(engine).ok()
     }
 
     /// The proofs of an install wait four times as long as a check does: on a busy machine a CLI just unpacked may
     /// take minutes to start, and throwing it away for that would download it again.
     fn patient(&self) -> Surroundings<'_> {
         Surroundings { deadline: self.around.deadline * 4, ..self.around }
-    }
-
-    fn why(&self, engine: &Engine) -> String {
-        match check::managed(engine, self.patient()) {
-            Found::Broken(_, reason) | Found::Silent(_, reason) => reason,
-            Found::Absent => "its command is missing".to_owned(),
-            Found::Runs(..) => "it runs".to_owned(),
-        }
     }
 
     fn installed_version(&self, engine: &Engine) -> Option<String> {

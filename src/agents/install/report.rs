@@ -1,6 +1,6 @@
 //! What becomes of an engine, what is heard of it on the way, and why something failed.
 
-use crate::agents::{lock::LockError, prefix::PrefixError, run::RunError};
+use crate::agents::{check::Fault, lock::LockError, prefix::PrefixError, run::RunError};
 use std::{path::PathBuf, time::Duration};
 
 /// What became of one engine.
@@ -101,8 +101,8 @@ pub enum InstallError {
         /// npm's words.
         words: Vec<String>,
     },
-    /// It is there and did not answer in time, twice: installing the same once more would not mend that.
-    #[error("it does not answer: {0}; is the machine overloaded? SKILL_INIT_CHECK_TIMEOUT is the deadline")]
+    /// It is there and did not answer in time, asked with patience: installing the same once more would not mend that.
+    #[error("it does not answer: {0}; is the machine overloaded? A quarter of that is SKILL_INIT_CHECK_TIMEOUT")]
     Silent(String),
     /// There is no generation to go back to.
     #[error("no earlier generation of {0} is kept; install one with: skill-init agents upgrade {0}@VERSION")]
@@ -127,6 +127,16 @@ pub enum InstallError {
     /// npm could not be started.
     #[error(transparent)]
     Run(#[from] RunError),
+}
+
+impl InstallError {
+    /// What was installed does not answer as it must; npm had these words.
+    pub(super) fn of(fault: Fault, words: Vec<String>) -> Self {
+        match fault {
+            Fault::Silent(reason) => Self::Silent(reason),
+            Fault::Wrong(reason) => Self::Unproven { reason, words },
+        }
+    }
 }
 
 /// What a caller hears while it goes on.

@@ -183,21 +183,32 @@ impl<'a> Scene<'a> {
         })
     }
 
+    /// Writes agent_status.json.
+    fn write_status(&self, checked: &[Checked]) -> Result<(), Exit> {
+        let path = self.status_file.clone().unwrap_or_else(|| self.layout.agent_status());
+        self.write(&path, &status::status(checked))
+    }
+
     /// Checks, writes agent_status.json and the sandbox verdicts.
     fn publish(&self, engines: &[&Engine], fresh: bool) -> (Vec<Checked>, sandbox::Verdicts, Result<(), Exit>) {
         let checked = check::all(engines, self.around());
-        let path = self.status_file.clone().unwrap_or_else(|| self.layout.agent_status());
-        let mut written = self.write(&path, &status::status(&checked));
+        let written = self.write_status(&checked);
+        let (verdicts, judged) = self.judge(engines, &checked, fresh);
+        (checked, verdicts, written.and(judged))
+    }
+
+    /// Finds and publishes the sandbox verdicts.
+    fn judge(&self, engines: &[&Engine], checked: &[Checked], fresh: bool) -> (sandbox::Verdicts, Result<(), Exit>) {
         let before = if fresh { None } else { sandbox::read(&self.layout) };
         let mode = sandbox::Mode::of(&self.settings.get(&keys::SANDBOX));
-        let verdicts = sandbox::judge(engines, &checked, self.around(), mode, before.as_ref());
+        let verdicts = sandbox::judge(engines, checked, self.around(), mode, before.as_ref());
         if before.as_ref() != Some(&verdicts)
             && let Err(error) = sandbox::publish(&self.layout, &verdicts)
         {
             output::error(&format!("failed to {error}"));
-            written = written.and(Err(Exit::CANT_CREATE));
+            return (verdicts, Err(Exit::CANT_CREATE));
         }
-        (checked, verdicts, written)
+        (verdicts, Ok(()))
     }
 
     fn stopped(&self) -> Option<Exit> {

@@ -3,7 +3,8 @@
 use super::{Scene, progress};
 use crate::{
     agents::{
-        install::{Installer, Report, Wanted},
+        check::{self, Checked},
+        install::{Action, Installer, Report, Wanted},
         status,
     },
     cli::output,
@@ -27,9 +28,18 @@ impl Scene<'_> {
         };
         let words = if names.is_empty() { &self.words } else { names };
         let start = Instant::now();
-        let reports = self.with_installer(|installer| installer.ensure(&engines));
+        // The truth is there before npm is: behind a black hole that takes minutes per engine.
         let reported = self.reported();
-        let (checked, verdicts, written) = self.publish(&reported, false);
+        let before = check::all(&reported, self.around());
+        let first = self.write_status(&before);
+        let reports = self.with_installer(&before, |installer| installer.ensure(&engines));
+        let untouched = |r: &Report| matches!(r.action, Action::AlreadyPresent | Action::Unavailable);
+        let (checked, verdicts, written) = if reports.iter().all(untouched) {
+            let (verdicts, written) = self.judge(&reported, &before, false);
+            (before, verdicts, first.and(written))
+        } else {
+            self.publish(&self.reported(), false)
+        };
         let report = status::bootstrap(&reports, &checked, &self.catalogue, words, start.elapsed());
         let written = written.and(self.write(&self.layout.data.join("agent_bootstrap_report.json"), &report));
         progress::warn(&verdicts);
@@ -48,7 +58,7 @@ impl Scene<'_> {
             Ok(wanted) => wanted,
             Err(exit) => return exit,
         };
-        let reports = self.with_installer(|installer| installer.upgrade(&wanted));
+        let reports = self.with_installer(&[], |installer| installer.upgrade(&wanted));
         self.finish(&reports, !names.is_empty())
     }
 
@@ -57,7 +67,7 @@ impl Scene<'_> {
             Ok(wanted) => wanted,
             Err(exit) => return exit,
         };
-        let report = self.with_installer(|installer| installer.rollback(wanted.engine));
+        let report = self.with_installer(&[], |installer| installer.rollback(wanted.engine));
         self.finish(&[report], true)
     }
 
@@ -80,11 +90,12 @@ impl Scene<'_> {
         self.verdict(reports, named, written)
     }
 
-    fn with_installer<T>(&self, work: impl FnOnce(&mut Installer<'_>) -> T) -> T {
+    fn with_installer<T>(&self, known: &[Checked], work: impl FnOnce(&mut Installer<'_>) -> T) -> T {
         let mut progress = progress::Progress::new();
         let mut news = |news: crate::agents::install::News<'_>| progress.tell(news);
         work(&mut Installer {
             around: self.around(),
+            known,
             npm_deadline: self.settings.get(&keys::NPM_TIMEOUT),
             news: &mut news,
         })

@@ -1,0 +1,96 @@
+//! npm that fails, and npm that says it did not.
+
+use crate::world::{NEW, OLD, World};
+use std::fs;
+
+/// The upgrade fails for this reason and the old CLI stays; so does an install into an empty prefix, and the next brings it.
+fn refused(mode: &str, reason: &str) {
+    let world = World::with_old();
+    world.npm(mode);
+    let words = world.agents(&["upgrade", "codex"], false);
+    assert!(words.contains(reason) && words.contains("codex-cli 1.0.0 stays"), "{mode}: {words}");
+    assert_eq!(world.answer(), OLD, "{mode}");
+    assert!(world.leftovers().is_empty(), "{mode}: {:?}", world.leftovers());
+    world.npm("good");
+    world.agents(&["upgrade", "codex"], true);
+    assert_eq!(world.answer(), NEW, "{mode}");
+
+    let world = World::new();
+    world.npm(mode);
+    let words = world.agents(&["ensure", "codex"], false);
+    assert!(words.contains(reason) && words.contains("not installed"), "{mode}: {words}");
+    assert!(world.status().contains("\"present\": false"), "{mode}: {}", world.status());
+    let report = fs::read_to_string(world.path("data/agent_bootstrap_report.json")).unwrap();
+    assert!(report.contains("install_failed") && report.contains(reason), "{mode}: {report}");
+    world.agents(&["ensure", "codex", "--best-effort"], true);
+    world.npm("good");
+    world.agents(&["ensure", "codex"], true);
+    assert_eq!(world.answer(), NEW, "{mode}");
+}
+
+#[test]
+fn npms_own_words_are_the_reason() {
+    refused("404", "E404");
+}
+
+#[test]
+fn a_stub_behind_exit_0_is_not_let_in() {
+    refused("stub", "npm ended with 0, but what it installed does not work");
+}
+
+#[test]
+fn what_prints_another_version_than_its_package_is_not_let_in() {
+    refused("liar", "its package.json says");
+}
+
+#[test]
+fn one_that_fails_in_its_place_is_switched_back() {
+    let world = World::with_old();
+    world.npm("homesick");
+    let words = world.agents(&["upgrade", "codex"], false);
+    assert!(words.contains("not here"), "{words}");
+    assert_eq!(world.answer(), OLD);
+    assert!(world.leftovers().is_empty(), "{:?}", world.leftovers());
+}
+
+#[test]
+fn a_rollback_to_one_that_fails_in_its_place_changes_nothing() {
+    let world = World::with_old();
+    world.agents(&["upgrade", "codex"], true);
+    let store = world.path("cache/npm/.skill-init/codex");
+    fs::write(store.join("1-1.0.0/lib/node_modules/@openai/codex/homesick"), "").unwrap();
+    let words = world.agents(&["rollback", "codex"], false);
+    assert!(words.contains("nothing was changed"), "{words}");
+    assert_eq!(world.answer(), NEW);
+}
+
+#[test]
+fn too_little_room_is_told_before_npm_starts() {
+    let world = World::with_old();
+    fs::write(world.path("table.toml"), "[engine.codex]\ndisk_mib = 900000000\n").unwrap();
+    fs::write(world.path("bin/argv"), "").unwrap();
+    let words = world.agents(&["upgrade", "codex"], false);
+    assert!(words.contains("MiB are needed"), "{words}");
+    assert!(!fs::read_to_string(world.path("bin/argv")).unwrap().contains("npm install"));
+    assert_eq!(world.answer(), OLD);
+}
+
+#[test]
+fn the_status_says_what_is_missing_before_npm_has_ended() {
+    let world = World::new();
+    world.npm("stop-0");
+    let mut child = world.start(&["ensure", "codex"]);
+    let group = world.reached();
+    assert!(world.status().contains("\"present\": false"), "{}", world.status());
+    crate::world::kill_group(group);
+    assert!(!child.wait().unwrap().success());
+}
+
+#[test]
+fn an_engine_that_nobody_can_install_costs_nothing_and_fails_nothing() {
+    let world = World::new();
+    let output = world.command(&["agents", "ensure"]).env("SKILL_INIT_ENGINES", "iflow").output().unwrap();
+    let words = crate::world::words(&output);
+    assert!(output.status.success() && words.contains("iflow: unavailable: the vendor ended the service"), "{words}");
+    assert!(!world.path("bin/argv").exists(), "npm was asked for it");
+}

@@ -1,0 +1,58 @@
+#!/bin/sh
+# npm as far as init sees it: `view PACKAGE version` and `install -g --prefix P PACKAGE[@VERSION]` of a package in codex's
+# two-part shape. The file `mode` beside it says how it behaves; `stop-N` halts at stage N, says so through the FIFO
+# `reached`, and waits to be killed.
+here=$(dirname "$0")
+mode=$(cat "$here/mode")
+printf '%s\n' "npm $*" >> "$here/argv"
+env >> "$here/environment"
+latest=$(cat "$here/latest")
+if [ "$1" = view ]; then echo "$latest"; exit 0; fi
+while [ $# -gt 0 ]; do
+    case $1 in
+        --prefix) prefix=$2; shift ;;
+        -*) ;;
+        *) what=$1 ;;
+    esac
+    shift
+done
+version=${what##*@}
+case $version in [0-9]*) ;; *) version=$latest ;; esac
+
+stage() {
+    [ "$mode" = "stop-$1" ] || return 0
+    echo $$ > "$here/reached"
+    read -r _ < "$here/go"
+}
+
+stage 0
+case $mode in
+    404) echo "npm error code E404" >&2; exit 1 ;;
+    chatty) echo "npm error code E500 $(cat "$here/environment")" >&2; exit 1 ;;
+esac
+package=$prefix/lib/node_modules/@openai/codex
+mkdir -p "$package/bin" "$prefix/bin"
+stage 1
+printed=$version
+[ "$mode" != liar ] || printed=9.9.9
+printf '{"name":"@openai/codex","version":"%s","bin":{"codex":"bin/codex.js"}}\n' "$version" > "$package/package.json"
+stage 2
+cat > "$package/bin/codex.js" <<'CLI'
+#!/bin/sh
+here=$(dirname "$(readlink -f "$0")")
+printf '%s\n' "codex $*" >> "@HERE@/argv"
+env >> "@HERE@/environment"
+[ -s "$here/../answer" ] || { echo "Error: Missing optional dependency" >&2; exit 1; }
+# A copy that does not like its place: what proves itself in staging may still fail after the switch.
+if [ -e "$here/../homesick" ]; then case $0 in */npm/bin/codex) echo "Error: not here" >&2; exit 1 ;; esac; fi
+case $1 in --version) echo "codex-cli $(cat "$here/../answer")" ;; *) exit 2 ;; esac
+CLI
+sed -i "s|@HERE@|$here|" "$package/bin/codex.js"
+chmod 755 "$package/bin/codex.js"
+stage 3
+[ "$mode" = stub ] || echo "$printed" > "$package/answer"
+[ "$mode" != homesick ] || : > "$package/homesick"
+stage 4
+ln -sf ../lib/node_modules/@openai/codex/bin/codex.js "$prefix/bin/codex"
+stage 5
+exit 0
