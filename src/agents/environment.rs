@@ -1,6 +1,6 @@
 //! The environment of npm and of the CLIs while they are checked: what they need, and no secret beside it.
 //!
-//! npm runs install scripts of other people: it gets the names below and nothing else. What a run of an
+//! npm runs install scripts of other people: it gets the names below and nothing else, and the CLIs get even less. What a run of an
 //! agent gets is the plan's matter.
 
 use crate::{layout::Layout, settings::Environment};
@@ -29,18 +29,42 @@ const NAMES: &[&str] = &[
     "TMPDIR",
 ];
 
-/// Prefixes of names that are passed on: locale, and npm's own configuration (a private registry's token too).
-const PREFIXES: &[&str] = &["LC_", "npm_config_", "NPM_CONFIG_", "NPM_TOKEN"];
+/// Prefix of names that are passed on: locale.
+const LOCALE: &str = "LC_";
+
+/// Prefixes of npm's own configuration, a private registry's token among it: for npm and nobody else.
+const NPM: &[&str] = &["npm_config_", "NPM_CONFIG_", "NPM_TOKEN"];
 
 /// Debian's default, where PATH is not set.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The environment of npm: that of any child, and npm's own configuration.
+pub fn npm(env: &Environment, layout: &Layout, home: &Path) -> BTreeMap<String, String> {
+    let mut out = child(env, layout, home);
+    // A global prefix of the surroundings must not win over the one that npm is told.
+    let own = |name: &str| NPM.iter().any(|p| name.starts_with(p)) && !name.eq_ignore_ascii_case("npm_config_prefix");
+    out.extend(env.0.iter().filter(|(name, _)| own(name)).map(|(name, value)| (name.clone(), value.clone())));
+    out
+}
+
+/// The values in npm's configuration that are secrets by their names: tokens and passwords of a registry.
+pub fn npm_secrets(env: &Environment) -> Vec<String> {
+    let secret = |name: &str| ["auth", "token", "password", "secret"].iter().any(|word| name.contains(word));
+    env.0
+        .iter()
+        .filter(|(name, value)| {
+            NPM.iter().any(|p| name.starts_with(p)) && value.len() >= 4 && secret(&name.to_lowercase())
+        })
+        .map(|(_, value)| value.clone())
+        .collect()
+}
 
 /// The environment of a child whose HOME is this folder.
 pub fn child(env: &Environment, layout: &Layout, home: &Path) -> BTreeMap<String, String> {
     let mut out: BTreeMap<String, String> = env
         .0
         .iter()
-        .filter(|(name, _)| NAMES.contains(&name.as_str()) || PREFIXES.iter().any(|p| name.starts_with(p)))
+        .filter(|(name, _)| NAMES.contains(&name.as_str()) || name.starts_with(LOCALE))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     let home = home.display().to_string();
@@ -55,8 +79,6 @@ pub fn child(env: &Environment, layout: &Layout, home: &Path) -> BTreeMap<String
     out.insert("HOME".to_owned(), home.clone());
     out.insert("ZDOTDIR".to_owned(), home);
     out.insert("PATH".to_owned(), path(env, layout));
-    // A global prefix of the surroundings must not win over the one that npm is told.
-    out.retain(|name, _| !name.eq_ignore_ascii_case("npm_config_prefix"));
     out
 }
 
@@ -96,6 +118,7 @@ mod tests {
                 ("HTTPS_PROXY", "http://127.0.0.1:3128"),
                 ("NPM_CONFIG_PREFIX", "/elsewhere"),
                 ("npm_config_registry", "http://127.0.0.1:4873"),
+                ("NPM_TOKEN", "registry-secret"),
             ]
             .map(|(k, v)| (k.to_owned(), v.to_owned()))
             .into(),
@@ -107,7 +130,11 @@ mod tests {
         assert_eq!(child["HOME"], "/h");
         assert_eq!(child["XDG_CONFIG_HOME"], "/h/.config");
         assert_eq!(child["HTTPS_PROXY"], "http://127.0.0.1:3128");
-        assert!(!child.contains_key("NPM_CONFIG_PREFIX") && child.contains_key("npm_config_registry"));
+        assert!(!child.keys().any(|name| name.to_lowercase().starts_with("npm_")), "{child:?}");
+        let npm = npm(&env, &layout, Path::new("/h"));
+        assert!(!npm.contains_key("NPM_CONFIG_PREFIX") && npm.contains_key("npm_config_registry"));
+        assert_eq!(npm["NPM_TOKEN"], "registry-secret");
+        assert_eq!(npm_secrets(&env), ["registry-secret"]);
         assert_eq!(child["PATH"], "/opt/x/npm/bin:/opt/x/npm:/opt/x/npm/bin:/usr/bin");
         assert_eq!(outer_path(&env, &layout), "/usr/bin");
     }

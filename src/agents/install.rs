@@ -245,7 +245,7 @@ impl Installer<'_> {
         });
         let proven = outcome.map_err(InstallError::from).and_then(|outcome| {
             report.npm_status = Some(outcome.status.code());
-            let words = npm::words(&outcome.stderr);
+            let words = npm.words(&outcome.stderr);
             if !outcome.success() {
                 let how = match outcome.ended {
                     Ended::Deadline => format!("no end within {:.0?} (SKILL_INIT_NPM_TIMEOUT)", self.npm_deadline),

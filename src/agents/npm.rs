@@ -40,6 +40,7 @@ const BOUNDS: &[&str] = &[
 pub struct Npm {
     program: PathBuf,
     env: BTreeMap<String, String>,
+    secrets: Vec<String>,
     deadline: Duration,
 }
 
@@ -51,11 +52,11 @@ impl Npm {
         let home = &around.layout.agent_home;
         // npm refuses to start without a home; where this one cannot be made it says so itself.
         let _ = fs::create_dir_all(home);
-        let mut env = environment::child(around.env, around.layout, home);
+        let mut env = environment::npm(around.env, around.layout, home);
         if !env.keys().any(|name| name.eq_ignore_ascii_case("npm_config_cache")) {
             env.insert("npm_config_cache".to_owned(), cache(around).display().to_string());
         }
-        Some(Self { program, env, deadline })
+        Some(Self { program, env, secrets: environment::npm_secrets(around.env), deadline })
     }
 
     /// `npm install -g PACKAGE[@VERSION]` into a prefix of its own; npm inherits the lock.
@@ -95,8 +96,17 @@ impl Npm {
         let version = outcome.stdout.lines().map(str::trim).find(|line| !line.is_empty());
         match version {
             Some(version) if outcome.success() => Ok(version.to_owned()),
-            _ => Err(format!("npm view: {}: {}", outcome.how(), words(&outcome.stderr).join("; "))),
+            _ => Err(format!("npm view: {}: {}", outcome.how(), self.words(&outcome.stderr).join("; "))),
         }
+    }
+
+    /// The telling lines of npm's stderr, without the registry's secrets.
+    pub fn words(&self, stderr: &str) -> Vec<String> {
+        let mut text = stderr.to_owned();
+        for secret in &self.secrets {
+            text = text.replace(secret.as_str(), "[redacted]");
+        }
+        words(&text)
     }
 
     fn job(&self, args: &[&str]) -> Job {
@@ -114,7 +124,7 @@ pub fn cache(around: Surroundings<'_>) -> PathBuf {
 }
 
 /// The telling lines of npm's stderr, at most twelve: errors, failed requests, failed optional dependencies.
-pub fn words(stderr: &str) -> Vec<String> {
+fn words(stderr: &str) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     for line in stderr.lines().map(str::trim) {
         let Some(rest) = line.strip_prefix("npm ") else { continue };

@@ -5,7 +5,7 @@
 here=$(dirname "$0")
 mode=$(cat "$here/mode")
 printf '%s\n' "npm $*" >> "$here/argv"
-env >> "$here/environment"
+env > "$here/environment"
 latest=$(cat "$here/latest")
 if [ "$1" = view ]; then echo "$latest"; exit 0; fi
 while [ $# -gt 0 ]; do
@@ -28,7 +28,7 @@ stage() {
 stage 0
 case $mode in
     404) echo "npm error code E404" >&2; exit 1 ;;
-    chatty) echo "npm error code E500 $(cat "$here/environment")" >&2; exit 1 ;;
+    chatty) grep -i '^npm_' "$here/environment" | sed 's/^/npm error /' >&2; echo "npm error argv $*" >&2; exit 1 ;;
 esac
 package=$prefix/lib/node_modules/@openai/codex
 mkdir -p "$package/bin" "$prefix/bin"
@@ -41,7 +41,7 @@ cat > "$package/bin/codex.js" <<'CLI'
 #!/bin/sh
 here=$(dirname "$(readlink -f "$0")")
 printf '%s\n' "codex $*" >> "@HERE@/argv"
-env >> "@HERE@/environment"
+env >> "@HERE@/environment-cli"
 [ -s "$here/../answer" ] || { echo "Error: Missing optional dependency" >&2; exit 1; }
 # A copy that does not like its place: what proves itself in staging may still fail after the switch.
 if [ -e "$here/../homesick" ]; then case $0 in */npm/bin/codex) echo "Error: not here" >&2; exit 1 ;; esac; fi

@@ -51,6 +51,8 @@ fn no_secret_leaves_by_any_output_log_report_status_or_argument() {
             ("OPENAI_API_KEY", "PLANTED-env"),
             ("SKILL_RUNNER_GEMINI_OAUTH_CLIENT_SECRET", "PLANTED-client"),
             ("SOME_TOKEN", "PLANTED-token"),
+            ("NPM_TOKEN", "PLANTED-registry"),
+            ("npm_config__auth", "PLANTED-scoped"),
         ] {
             command.env(name, value);
         }
@@ -82,10 +84,16 @@ fn no_secret_leaves_by_any_output_log_report_status_or_argument() {
     // npm fails and says everything that it knows.
     world.npm("chatty");
     run(&["agents", "upgrade", "codex"]);
+    run(&["agents", "upgrade", "codex", "--json"]);
 
+    assert!(told.last().is_some_and(|(_, text)| text.contains("[redacted]")), "npm's words do not show: {told:?}");
     for (args, text) in &told {
         assert!(!text.contains(WORD), "skill-init {args} told a secret:\n{text}");
     }
+    // npm alone knows the registry's token: it needs it. What it says of it is masked (above).
+    let known = fs::read_to_string(world.path("bin/environment")).unwrap();
+    assert_eq!(known.matches(WORD).count(), 2, "{known}");
+    fs::remove_file(world.path("bin/environment")).unwrap();
     // The programs that were started wrote down their arguments and environments.
     let heard = fs::read_to_string(world.path("bin/argv")).unwrap();
     assert!(heard.contains("npm install") && heard.contains("codex --version"), "{heard}");
