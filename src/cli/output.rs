@@ -22,10 +22,9 @@ pub fn json<T: Serialize + ?Sized>(value: &T) {
     }
 }
 
-/// Prints `skill-init: MESSAGE` on stderr.
+/// Prints `skill-init: MESSAGE` on stderr, in one write: others write to the same pipe.
 pub fn error(message: &str) {
-    let mut out = std::io::stderr().lock();
-    let _ = writeln!(out, "skill-init: {message}");
+    let _ = std::io::stderr().lock().write_all(format!("skill-init: {message}\n").as_bytes());
 }
 
 /// Columns of text, aligned, two spaces apart; the first row is the heading.

@@ -26,7 +26,7 @@ use crate::{
         log,
         machine::StopPlan,
         orphans::Rules,
-        watch::Watch,
+        watch::{Thresholds, Watch},
     },
     sys::{
         self,
@@ -201,8 +201,10 @@ fn watch(context: &Context, settings: &Settings, facts: Arc<Facts>) -> Watch {
         paths: Arc::new(UsagePaths::of(&context.root, facts.cgroups.clone())),
         facts,
         orphans: Rules { end: settings.get(&keys::ORPHANS) == "end", age: settings.get(&keys::ORPHAN_AGE) },
-        warn: percent(settings.get(&keys::BUDGET_WARN)),
-        unready: percent(settings.get(&keys::BUDGET_UNREADY)),
+        thresholds: Thresholds {
+            warn: percent(settings.get(&keys::BUDGET_WARN)),
+            unready: percent(settings.get(&keys::BUDGET_UNREADY)),
+        },
     }
 }
 

@@ -102,6 +102,11 @@ impl Exposition {
             ("pids_limit", "Limit of pids; absent where there is none", status.usage.pids.limit),
             ("memory_used_bytes", "Memory in use", status.usage.memory.used),
             ("memory_limit_bytes", "Memory limit; absent where there is none", status.usage.memory.limit),
+            (
+                "memory_pressure_percent",
+                "Share of the last 10 s in which some task waited for memory; absent where the kernel does not say",
+                status.usage.memory_pressure,
+            ),
             ("zombies", "Zombies seen by the last slow tick", status.orphans.zombies),
         ] {
             if let Some(value) = value {
@@ -171,7 +176,7 @@ mod tests {
         let known = Gauge { used: Some(1), limit: Some(2) };
         Status {
             concurrency: Concurrency { binds: "cpu".into(), ..Concurrency::default() },
-            usage: Usage { pids: known.clone(), memory: known },
+            usage: Usage { pids: known.clone(), memory: known, memory_pressure: Some(12) },
             orphans: Orphans { zombies: Some(0), ..Orphans::default() },
             phases: vec![Phase { name: "probe".into(), microseconds: 1 }],
             services: vec![ServiceStatus { name: "api".into(), ..ServiceStatus::default() }],

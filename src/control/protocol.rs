@@ -278,6 +278,8 @@ pub struct Status {
     pub orphans: Orphans,
     /// OOM kills in this cgroup since the start.
     pub oom_kills: u64,
+    /// The last one of them.
+    pub last_oom: Option<OomKill>,
     /// Restarts of all services since the start.
     pub restarts_total: u64,
     /// What the start took, in order.
@@ -322,6 +324,18 @@ pub struct Usage {
     pub pids: Gauge,
     /// Memory in bytes.
     pub memory: Gauge,
+    /// Share of the last 10 s in which some task waited for memory, percent; `None`: unknown.
+    pub memory_pressure: Option<u64>,
+}
+
+/// A kill by the kernel for want of memory.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OomKill {
+    /// Milliseconds since then.
+    pub ago_ms: u64,
+    /// `service NAME`; `probably ...`: the largest processes that had gone; `unknown`.
+    pub victim: String,
 }
 
 /// Used against a limit.

@@ -118,6 +118,9 @@ fn facts(status: &Status) -> String {
     }
     rows.extend(gauge(&status.usage.pids, |n| n.to_string()).map(|text| ("pids", text)));
     rows.extend(gauge(&status.usage.memory, bytes).map(|text| ("memory", text)));
+    rows.extend(
+        status.usage.memory_pressure.map(|waited| ("pressure", format!("tasks waited for memory {waited} % of 10 s"))),
+    );
     let orphans = &status.orphans;
     let mut text =
         format!("{} live, {} reaped, {} ended by rule", orphans.live.len(), orphans.reaped_total, orphans.ended_total);
@@ -133,7 +136,9 @@ fn facts(status: &Status) -> String {
     if orphans.live.len() > SHOWN_ORPHANS {
         rows.push(("", format!("and {} more (--json shows all)", orphans.live.len() - SHOWN_ORPHANS)));
     }
-    rows.push(("oom kills", status.oom_kills.to_string()));
+    let last = status.last_oom.as_ref();
+    let last = last.map(|oom| format!("; the last one {} ago: {}", duration(oom.ago_ms), clean(&oom.victim)));
+    rows.push(("oom kills", format!("{}{}", status.oom_kills, last.unwrap_or_default())));
     rows.push(("restarts", status.restarts_total.to_string()));
     if !status.phases.is_empty() {
         let phase = |p: &super::protocol::Phase| format!("{} {}", clean(&p.name), microseconds(p.microseconds));
@@ -213,7 +218,7 @@ pub fn bytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::protocol::{Concurrency, Orphan, Orphans, Phase, Usage};
+    use crate::control::protocol::{Concurrency, OomKill, Orphan, Orphans, Phase, Usage};
 
     fn sample() -> Status {
         Status {
@@ -233,6 +238,7 @@ mod tests {
             usage: Usage {
                 pids: Gauge { used: Some(212), limit: Some(2048) },
                 memory: Gauge { used: Some(4_080_218_931), limit: Some(4 << 30) },
+                memory_pressure: Some(12),
             },
             orphans: Orphans {
                 reaped_total: 120,
@@ -247,6 +253,7 @@ mod tests {
                 }],
             },
             oom_kills: 1,
+            last_oom: Some(OomKill { ago_ms: 9_000, victim: "probably node (pid 77, 1.2 GiB)".into() }),
             restarts_total: 3,
             phases: vec![Phase { name: "probe".into(), microseconds: 1234 }],
             services: vec![
@@ -288,9 +295,10 @@ mod tests {
         concurrency  4 runs at once, 128 queued; memory binds (1024 MiB more for one more run)
         pids         212 of 2048 (10 %)
         memory       3.7 GiB of 4.0 GiB (94 %)
+        pressure     tasks waited for memory 12 % of 10 s
         orphans      1 live, 120 reaped, 0 ended by rule, 0 zombies
                      4711  5m 00s  120.0 MiB  node \u{1b}]0;owned\u{7} server.js from api
-        oom kills    1
+        oom kills    1; the last one 9.0s ago: probably node (pid 77, 1.2 GiB)
         restarts     3
         start        probe 1.2ms
         ");

@@ -7,7 +7,7 @@
 use super::read;
 use crate::layout::Root;
 use serde::Serialize;
-use std::fs;
+use std::{collections::HashMap, fs};
 
 /// Directory entries of `/proc` that are looked at in one walk.
 pub const MAX_SCANNED: usize = 32_768;
@@ -39,6 +39,11 @@ impl Process {
     /// Has ended and waits to be reaped.
     pub const fn is_zombie(&self) -> bool {
         self.state == 'Z'
+    }
+    /// Resident memory in bytes. Pages are 4 KiB on most machines, 16 or 64 KiB on some arm64 kernels.
+    pub fn rss(&self) -> u64 {
+        let size = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten();
+        self.rss_pages.saturating_mul(size.and_then(|size| u64::try_from(size).ok()).unwrap_or(4096))
     }
 }
 
@@ -75,6 +80,22 @@ impl Scan {
     /// Processes that have ended and were not reaped.
     pub fn zombies(&self) -> usize {
         self.processes.iter().filter(|p| p.is_zombie()).count()
+    }
+    /// Those who do not reap, with how many zombies each has; the worst first.
+    pub fn negligent(&self, count: usize) -> Vec<(&Process, usize)> {
+        let mut parents: HashMap<i32, usize> = HashMap::new();
+        for zombie in self.processes.iter().filter(|p| p.is_zombie()) {
+            *parents.entry(zombie.ppid).or_default() += 1;
+        }
+        let mut known: Vec<(&Process, usize)> =
+            self.processes.iter().filter_map(|p| Some((p, *parents.get(&p.pid)?))).collect();
+        known.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.pid.cmp(&b.0.pid)));
+        known.truncate(count);
+        known
+    }
+    /// Is this very process still there, and no zombie?
+    pub fn lives(&self, pid: i32, start_ticks: u64) -> bool {
+        self.processes.iter().any(|p| p.pid == pid && p.start_ticks == start_ticks && !p.is_zombie())
     }
 }
 
@@ -174,6 +195,25 @@ mod tests {
         assert_eq!(pids(By::Threads), [2, 1]);
         assert_eq!(pids(By::Memory), [3, 1]);
         assert_eq!(scan.zombies(), 1);
+        assert!(scan.lives(1, 12345) && !scan.lives(1, 12346) && !scan.lives(2, 12345));
+    }
+
+    #[test]
+    fn who_does_not_reap_is_named_the_worst_first() {
+        let process = |pid, ppid, state| Process { pid, ppid, state, ..stat_line(LINE).unwrap() };
+        let scan = Scan {
+            processes: vec![
+                process(1, 0, 'S'),
+                process(2, 1, 'S'),
+                process(3, 1, 'Z'),
+                process(4, 2, 'Z'),
+                process(5, 2, 'Z'),
+                // Its parent is not to be seen.
+                process(6, 99, 'Z'),
+            ],
+            truncated: false,
+        };
+        assert_eq!(scan.negligent(9).iter().map(|(p, n)| (p.pid, *n)).collect::<Vec<_>>(), [(2, 2), (1, 1)]);
     }
 
     proptest! {

@@ -13,6 +13,10 @@ use super::{
 };
 use crate::layout::Root;
 use serde::Serialize;
+use std::path::PathBuf;
+
+/// Has the host's counter of OOM kills (since 4.13).
+const HOST_COUNTERS: &str = "/proc/vmstat";
 
 /// Where the live numbers are.
 #[derive(Debug, Clone)]
@@ -21,7 +25,8 @@ pub struct UsagePaths {
     cgroups: Cgroups,
     oom: String,
     pids_events: Option<String>,
-    memory_pressure: Option<String>,
+    own_pressure: Option<String>,
+    host_pressure: Option<String>,
 }
 
 /// Used of a limit.
@@ -56,6 +61,8 @@ pub struct Usage {
     pub pids_denied: Option<u64>,
     /// Memory pressure of the cgroup, else of the system.
     pub memory_pressure: Option<Pressure>,
+    /// That is the cgroup's own: neighbours on the host have no part in it.
+    pub pressure_is_own: bool,
 }
 
 impl UsagePaths {
@@ -75,31 +82,44 @@ impl UsagePaths {
             existing(format!("{}/{file}", memory.leaf()))
         });
         Self {
-            oom: oom.unwrap_or_else(|| "/proc/vmstat".to_owned()),
+            oom: oom.unwrap_or_else(|| HOST_COUNTERS.to_owned()),
             pids_events: cgroups.pids.as_ref().and_then(|pids| existing(format!("{}/pids.events", pids.leaf()))),
-            memory_pressure: cgroups
+            own_pressure: cgroups
                 .unified
                 .as_ref()
-                .and_then(|unified| existing(format!("{}/memory.pressure", unified.leaf())))
-                .or_else(|| existing("/proc/pressure/memory".to_owned())),
+                .and_then(|unified| existing(format!("{}/memory.pressure", unified.leaf()))),
+            host_pressure: existing("/proc/pressure/memory".to_owned()),
             root: root.clone(),
             cgroups,
         }
     }
 
-    /// The file whose `oom_kill` counter is read (inotify and poll work on v2's `memory.events`).
-    pub fn oom_file(&self) -> &str {
-        &self.oom
+    /// v2's `memory.events`, which can be watched by inotify(7); the other sources of the counter cannot.
+    pub fn oom_events(&self) -> Option<PathBuf> {
+        self.oom.ends_with("/memory.events").then(|| self.root.join(&self.oom))
+    }
+
+    /// The counter is the host's: there is no cgroup of ours that counts.
+    pub fn oom_is_the_hosts(&self) -> bool {
+        self.oom == HOST_COUNTERS
+    }
+
+    /// Files that may take a pressure trigger, the nearest to us first.
+    pub fn pressure_files(&self) -> Vec<PathBuf> {
+        self.own_pressure.iter().chain(&self.host_pressure).map(|path| self.root.join(path)).collect()
     }
 
     /// Everything, now.
     pub fn read(&self) -> Usage {
+        let pressure_of = |path: &Option<String>| path.as_ref().and_then(|path| pressure::read(&self.root, path));
+        let own_pressure = pressure_of(&self.own_pressure);
         Usage {
             pids: self.pids(),
             memory: self.memory(),
             oom_kills: self.oom_kills(),
             pids_denied: self.pids_events.as_ref().and_then(|path| self.counter(path, "max")),
-            memory_pressure: self.memory_pressure.as_ref().and_then(|path| pressure::read(&self.root, path)),
+            memory_pressure: own_pressure.or_else(|| pressure_of(&self.host_pressure)),
+            pressure_is_own: own_pressure.is_some(),
         }
     }
 
@@ -187,7 +207,10 @@ mod tests {
         assert_eq!(usage.pids, Some(used(15, Some(20), "/sys/fs/cgroup/pids.max")));
         assert_eq!((usage.oom_kills, usage.pids_denied), (Some(2), Some(4)));
         assert_eq!(usage.memory_pressure.map(|p| p.some.total_us), Some(9));
-        assert_eq!(paths.oom_file(), "/sys/fs/cgroup/memory.events");
+        assert!(usage.pressure_is_own);
+        assert_eq!(paths.oom_events(), Some(dir.path().join("sys/fs/cgroup/memory.events")));
+        assert_eq!(paths.pressure_files(), [dir.path().join("sys/fs/cgroup/memory.pressure")]);
+        assert!(!paths.oom_is_the_hosts());
         // The limit moves: the next reading sees it.
         fs::write(dir.path().join("sys/fs/cgroup/pids.max"), "30\n").unwrap();
         assert_eq!(paths.read().pids.and_then(|u| u.limit), Some(30));
@@ -199,7 +222,14 @@ mod tests {
         let usage = UsagePaths::find(&Root::at(dir.path())).read();
         assert_eq!(
             usage,
-            Usage { pids: None, memory: None, oom_kills: None, pids_denied: None, memory_pressure: None }
+            Usage {
+                pids: None,
+                memory: None,
+                oom_kills: None,
+                pids_denied: None,
+                memory_pressure: None,
+                pressure_is_own: false
+            }
         );
     }
 

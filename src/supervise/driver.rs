@@ -12,6 +12,7 @@ use super::{
     launch::Surroundings,
     machine::{Action, Answer, Event, Machine, Phase, ServiceId, StopPlan, Verb},
     notify::{Notification, NotifySocket},
+    oom::Ledger,
     probing::Which,
     schedule::Now,
     service::State,
@@ -85,6 +86,7 @@ pub(super) enum Report {
     Notified { id: ServiceId, generation: u64 },
     Message(Notification),
     Observed(Box<Observation>),
+    Alarm,
     Replanned(Result<Replanned, String>),
 }
 
@@ -101,7 +103,8 @@ pub(super) struct Driver {
     pub(super) observation: Observation,
     pub(super) orphans_reaped: u64,
     pub(super) orphans_ended: u64,
-    pub(super) oom_kills: u64,
+    pub(super) oom: Ledger,
+    pub(super) last_oom: Option<(Now, String)>,
     pub(super) origin: Instant,
     pub(super) waiting: Vec<Call>,
     frozen: Duration,
@@ -119,6 +122,9 @@ pub(super) struct Driver {
     questions: u64,
     /// A look is under way on the worker thread.
     looking: bool,
+    /// Something has happened since it began: look again.
+    look_again: bool,
+    alarms_set: bool,
     /// Services that have ended since the last look, and when, where their orphans are to be ended.
     ended: BTreeMap<String, u64>,
 }
@@ -161,7 +167,7 @@ async fn drive(setup: Setup) -> io::Result<(Exit, String)> {
     }
     let seed = u64::from(std::process::id()) ^ setup.told.started_at.rotate_left(32);
     let tick = setup.watch.every;
-    let oom_kills = setup.watch.oom_kills().unwrap_or_default();
+    let oom = Ledger::new(setup.watch.oom_kills().unwrap_or_default());
     let mut driver = Driver {
         machine: Machine::new(setup.specs, setup.stop, seed),
         children: Children::default(),
@@ -170,7 +176,8 @@ async fn drive(setup: Setup) -> io::Result<(Exit, String)> {
         observation: Observation::default(),
         orphans_reaped: 0,
         orphans_ended: 0,
-        oom_kills,
+        oom,
+        last_oom: None,
         origin: setup.origin,
         waiting: Vec::new(),
         frozen: Duration::ZERO,
@@ -186,6 +193,8 @@ async fn drive(setup: Setup) -> io::Result<(Exit, String)> {
         root: Root::real(),
         questions: 0,
         looking: false,
+        look_again: false,
+        alarms_set: false,
         ended: BTreeMap::new(),
     };
     driver.feed(Event::Boot);
@@ -214,6 +223,7 @@ async fn drive(setup: Setup) -> io::Result<(Exit, String)> {
             () = until(next_watch) => {
                 next_watch = Some(tokio::time::Instant::now() + tick);
                 driver.observe();
+                driver.set_alarms();
             }
             () = std::future::ready(()), if more => {}
         }
@@ -376,6 +386,7 @@ impl Driver {
             Report::Notified { id, generation } => self.feed(Event::Notified { id, generation }),
             Report::Message(message) => self.message(&message),
             Report::Observed(observation) => self.observed(*observation),
+            Report::Alarm => self.observe(),
             Report::Replanned(Ok(plan)) => {
                 let notify_socket = self.around.notify_socket.take();
                 self.around = Surroundings { notify_socket, ..plan.around };

@@ -1,6 +1,7 @@
 //! The loop: one machine that decides, one driver that does, one owner of children.
 #![forbid(unsafe_code)]
 
+mod alarm;
 pub mod answer;
 pub mod cause;
 pub mod children;
@@ -12,6 +13,7 @@ pub mod launch;
 pub mod log;
 pub mod machine;
 pub mod notify;
+mod oom;
 pub mod orphans;
 mod output;
 pub mod probing;

@@ -130,7 +130,7 @@ fn describe(root: &Root, process: &Process) -> Live {
         shown: Orphan {
             pid: process.pid,
             age_ms: processes::ticks_now().saturating_sub(process.start_ticks) * 10,
-            rss: process.rss_pages.saturating_mul(page_size()),
+            rss: process.rss(),
             command: command(root, process),
             from: origin(root, process.pid),
         },
@@ -163,12 +163,6 @@ fn origin(root: &Root, pid: i32) -> Option<String> {
         .split(|b| *b == 0)
         .find_map(|entry| entry.strip_prefix(marker))
         .map(|name| String::from_utf8_lossy(name).chars().filter(|c| !c.is_control()).take(64).collect())
-}
-
-/// 4 KiB on most machines, 16 or 64 KiB on some arm64 kernels.
-fn page_size() -> u64 {
-    let size = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten();
-    size.and_then(|size| u64::try_from(size).ok()).unwrap_or(4096)
 }
 
 fn bounded(root: &Root, pid: i32, file: &str, most: u64) -> Vec<u8> {

@@ -9,7 +9,8 @@ use crate::{
     layout::Root,
     probe::{
         Facts,
-        processes::{self, By, Scan},
+        pressure::Pressure,
+        processes::{self, By, Process, Scan},
         usage::{Usage, UsagePaths, Used},
     },
 };
@@ -30,9 +31,16 @@ pub struct Watch {
     pub facts: Arc<Facts>,
     /// Rules for live orphans.
     pub orphans: Rules,
-    /// Percent of a limit from which a warning is given.
+    /// When a budget is worth a word, and when readiness.
+    pub thresholds: Thresholds,
+}
+
+/// Percent of a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Thresholds {
+    /// From here on a warning is given.
     pub warn: u64,
-    /// Percent of a limit from which the container is not ready.
+    /// From here on the container is not ready.
     pub unready: u64,
 }
 
@@ -55,6 +63,21 @@ pub struct Question {
     pub as_of: u64,
     /// Services whose main process has ended since the last look, and when.
     pub ended: BTreeMap<String, u64>,
+    /// The largest processes of the last look.
+    pub largest: Vec<Large>,
+}
+
+/// One of the largest processes of a look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Large {
+    /// Its pid.
+    pub pid: i32,
+    /// With the pid it names one process for ever.
+    pub start_ticks: u64,
+    /// Its command name.
+    pub comm: String,
+    /// Resident memory in bytes.
+    pub rss: u64,
 }
 
 /// One look.
@@ -72,6 +95,12 @@ pub struct Observation {
     pub live: Vec<Orphan>,
     /// Orphans that were ended by rule in this look, with the rule.
     pub ended: Vec<(Orphan, String)>,
+    /// The largest processes, the greatest first.
+    pub largest: Vec<Large>,
+    /// Those of the last look's largest that have gone since: after an OOM kill its victim is probably among them.
+    pub vanished: Vec<Large>,
+    /// Share of the last 10 s in which some task waited for memory, percent.
+    pub memory_pressure: Option<u64>,
     /// Budgets above the warning threshold, with their top owners.
     pub warnings: Vec<String>,
     /// Budgets above the unready threshold.
@@ -90,7 +119,7 @@ impl Watch {
     pub fn look(&self, root: &Root, asked: &Question) -> Observation {
         let usage = self.paths.read();
         let scan = processes::scan(root);
-        let (warnings, pressure) = self.judge(&usage, &scan);
+        let (warnings, pressure) = self.thresholds.judge(&usage, &scan);
         let live = orphans::find(root, &scan, asked.own_pid, &asked.known, asked.as_of);
         let mut ended = Vec::new();
         for (orphan, reason) in orphans::due(&live, self.orphans, pressure.is_some(), &asked.ended) {
@@ -108,29 +137,75 @@ impl Watch {
             memory: gauge(usage.memory),
             oom_kills: usage.oom_kills,
             zombies: u64::try_from(scan.zombies()).unwrap_or(u64::MAX),
+            memory_pressure: usage.memory_pressure.map(|pressure| waited(&pressure)),
+            vanished: asked.largest.iter().filter(|p| !scan.lives(p.pid, p.start_ticks)).cloned().collect(),
+            largest: largest(&scan, asked.own_pid),
             live: live.into_iter().map(|orphan| orphan.shown).collect(),
             ended,
             warnings,
             pressure,
         }
     }
+}
 
+impl Thresholds {
     fn judge(&self, usage: &Usage, scan: &Scan) -> (Vec<String>, Option<String>) {
         let (mut warnings, mut pressing) = (Vec::new(), Vec::new());
         for (name, used, by) in [("pids", &usage.pids, By::Threads), ("memory", &usage.memory, By::Memory)] {
             let Some(percent) = used.as_ref().and_then(Used::percent).filter(|percent| *percent >= self.warn) else {
                 continue;
             };
-            let owners: Vec<String> = scan.top(by, 3).iter().map(|p| format!("{} (pid {})", p.comm, p.pid)).collect();
             // Tens only: a budget that hovers must not be a new warning at each look.
-            let line = format!("{name} at {}0 % of the limit; most of it: {}", percent / 10, owners.join(", "));
+            let line = format!("{name} at {}0 % of the limit; most of it: {}", percent / 10, owners(scan, by));
             if percent >= self.unready {
                 pressing.push(line.clone());
             }
             warnings.push(line);
         }
+        if let Some(percent) = usage.memory_pressure.map(|p| waited(&p)).filter(|percent| *percent >= self.warn) {
+            // The host's pressure may be the neighbours': worth a word, no reason to go out of service.
+            let whose = if usage.pressure_is_own { "" } else { " on the host" };
+            let line = format!(
+                "memory pressure{whose}: tasks waited {}0 % of the last 10 s; most memory: {}",
+                percent / 10,
+                owners(scan, By::Memory)
+            );
+            if percent >= self.unready && usage.pressure_is_own {
+                pressing.push(line.clone());
+            }
+            warnings.push(line);
+        }
+        // They count as pids too, so readiness is that budget's matter.
+        warnings.extend(zombies(scan, usage.pids.as_ref().and_then(|used| used.limit)));
         (warnings, (!pressing.is_empty()).then(|| pressing.join("; ")))
     }
+}
+
+/// Percent of the last 10 s.
+fn waited(pressure: &Pressure) -> u64 {
+    // As a cast this saturates: no number is too large for it.
+    pressure.some.avg10.max(0.0) as u64
+}
+
+fn owners(scan: &Scan, by: By) -> String {
+    scan.top(by, 3).iter().map(|p| format!("{} (pid {})", p.comm, p.pid)).collect::<Vec<_>>().join(", ")
+}
+
+fn largest(scan: &Scan, own_pid: i32) -> Vec<Large> {
+    let large = |p: &&Process| Large { pid: p.pid, start_ticks: p.start_ticks, comm: p.comm.clone(), rss: p.rss() };
+    scan.top(By::Memory, 8).iter().filter(|p| p.pid != own_pid).map(large).collect()
+}
+
+/// A tenth of the pids limit lost to zombies, and at least fifty, is a fault of whoever does not reap them.
+fn zombies(scan: &Scan, limit: Option<u64>) -> Option<String> {
+    let zombies = u64::try_from(scan.zombies()).unwrap_or(u64::MAX);
+    if zombies < limit.map_or(1000, |limit| limit / 10).max(50) {
+        return None;
+    }
+    let who: Vec<String> = scan.negligent(3).iter().map(|(p, _)| format!("{} (pid {})", p.comm, p.pid)).collect();
+    // Round, like the percentages.
+    let round = (0..19).flat_map(|n| [1, 2, 5].map(|m| m * 10_u64.pow(n))).take_while(|n| *n <= zombies).last();
+    Some(format!("{} zombies or more; they are not reaped by {}", round.unwrap_or(zombies), who.join(", ")))
 }
 
 fn limit(used: Option<&Used>) -> Option<u64> {
@@ -144,6 +219,90 @@ fn gauge(used: Option<Used>) -> Gauge {
 impl Watch {
     /// One line for the log at the start.
     pub fn describe(&self) -> String {
-        format!("every {}, warning at {} %, not ready at {} %", human(self.every), self.warn, self.unready)
+        format!(
+            "every {}, warning at {} %, not ready at {} %",
+            human(self.every),
+            self.thresholds.warn,
+            self.thresholds.unready
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const THRESHOLDS: Thresholds = Thresholds { warn: 70, unready: 95 };
+
+    fn usage(pids: u64, memory: u64, waited: f32, own: bool) -> Usage {
+        let used = |used| Some(Used { used, limit: Some(100), from: "a file".to_owned() });
+        let stall = format!("some avg10={waited} avg60=0 avg300=0 total=0");
+        Usage {
+            pids: used(pids),
+            memory: used(memory),
+            oom_kills: None,
+            pids_denied: None,
+            memory_pressure: crate::probe::pressure::parse(&stall),
+            pressure_is_own: own,
+        }
+    }
+
+    fn process(pid: i32, ppid: i32, comm: &str, state: char, threads: u64, pages: u64) -> Process {
+        let line = format!("{pid} ({comm}) {state} {ppid} 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 {threads} 0 77 0 {pages} 0");
+        processes::stat_line(&line).unwrap()
+    }
+
+    fn scan(processes: Vec<Process>) -> Scan {
+        Scan { processes, truncated: false }
+    }
+
+    #[test]
+    fn a_budget_warns_and_then_presses_with_its_owners_named() {
+        let scan = scan(vec![process(5, 1, "node", 'S', 40, 7), process(6, 1, "python", 'S', 3, 900)]);
+        assert_eq!(THRESHOLDS.judge(&usage(69, 69, 69.0, true), &scan), (vec![], None));
+        let (warnings, pressure) = THRESHOLDS.judge(&usage(74, 96, 0.0, true), &scan);
+        assert_eq!(
+            warnings,
+            [
+                "pids at 70 % of the limit; most of it: node (pid 5), python (pid 6)",
+                "memory at 90 % of the limit; most of it: python (pid 6), node (pid 5)"
+            ]
+        );
+        assert_eq!(pressure.as_ref(), warnings.get(1));
+    }
+
+    #[test]
+    fn pressure_counts_as_a_budget_and_that_of_the_host_never_ends_readiness() {
+        let scan = scan(vec![process(6, 1, "python", 'S', 3, 900)]);
+        let (warnings, pressure) = THRESHOLDS.judge(&usage(1, 1, 97.3, true), &scan);
+        assert_eq!(warnings, ["memory pressure: tasks waited 90 % of the last 10 s; most memory: python (pid 6)"]);
+        assert_eq!(pressure.as_ref(), warnings.first());
+        let (warnings, pressure) = THRESHOLDS.judge(&usage(1, 1, 97.3, false), &scan);
+        assert!(warnings.concat().contains("on the host"), "{warnings:?}");
+        assert_eq!(pressure, None);
+    }
+
+    #[test]
+    fn zombies_in_numbers_are_a_warning_that_names_who_does_not_reap_and_does_not_flicker() {
+        let with = |zombies: i32| {
+            let mut all = vec![process(5, 1, "node", 'S', 1, 1)];
+            all.extend((0..zombies).map(|n| process(100 + n, 5, "sh", 'Z', 1, 0)));
+            scan(all)
+        };
+        assert_eq!(zombies(&with(49), Some(100)), None);
+        let said = zombies(&with(51), Some(100));
+        assert_eq!(said.as_deref(), Some("50 zombies or more; they are not reaped by node (pid 5)"));
+        assert_eq!(zombies(&with(99), Some(100)), said);
+        assert_eq!(zombies(&with(99), Some(1000)), None);
+        assert_eq!(zombies(&with(999), None), None);
+        assert!(zombies(&with(1000), None).is_some());
+    }
+
+    #[test]
+    fn the_largest_are_kept_to_know_later_who_has_gone() {
+        let all = scan(vec![process(1, 0, "init", 'S', 1, 9), process(5, 1, "node", 'S', 1, 8)]);
+        let known = largest(&all, 1);
+        assert_eq!(known.iter().map(|p| p.pid).collect::<Vec<_>>(), [5]);
+        assert!(all.lives(5, 77) && !scan(vec![]).lives(5, 77));
     }
 }

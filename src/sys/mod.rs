@@ -13,6 +13,7 @@ pub mod limits;
 pub mod namespaces;
 pub mod pidfd;
 pub mod process;
+pub mod readiness;
 pub mod signals;
 pub mod socket;
 pub mod spawn;

@@ -159,10 +159,10 @@ impl Driver {
     pub(super) fn ended(&mut self, reaped: Reaped) {
         match reaped.owner {
             Some(Owner::Service { id, generation }) => {
-                let cause = self.cause(reaped.status);
+                let name = self.machine.service(id).map(|s| s.spec.name.clone()).unwrap_or_default();
+                let cause = self.cause(reaped.status, &name);
                 if self.watch.orphans.end && self.machine.phase() == Phase::Running {
-                    let name = self.machine.service(id).map(|s| s.spec.name.clone());
-                    self.ended.extend(name.map(|name| (name, processes::ticks_now())));
+                    self.ended.insert(name, processes::ticks_now());
                     self.observe();
                 }
                 self.feed(Event::Ended { id, generation, cause });

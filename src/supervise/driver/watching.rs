@@ -1,17 +1,19 @@
 //! What the slow tick sees, and what follows from it: orphans, OOM kills, budgets, limits that move.
 
 use crate::supervise::{
+    alarm::{self, Alarms},
     cause::Cause,
     driver::{Driver, Report, own_pid},
     machine::Event,
     watch::{Observation, Question},
 };
-use crate::{probe::processes, sys::wait::ExitStatus};
+use crate::{control::render, probe::processes, sys::wait::ExitStatus};
 
 impl Driver {
     /// Asks for a look; one at a time.
     pub(super) fn observe(&mut self) {
         if self.looking {
+            self.look_again = true;
             return;
         }
         let question = Question {
@@ -19,6 +21,7 @@ impl Driver {
             known: self.children.pids().collect(),
             as_of: processes::ticks_now(),
             ended: self.ended.clone(),
+            largest: self.observation.largest.clone(),
         };
         let (watch, reports, root) = (self.watch.clone(), self.reports.clone(), self.root.clone());
         self.looking = self.worker.run(move || {
@@ -47,10 +50,7 @@ impl Driver {
                 "live orphan ended"
             );
         }
-        if let Some(count) = observation.oom_kills.filter(|n| *n > self.oom_kills) {
-            tracing::error!(count = count - self.oom_kills, "the OOM killer ended a process in this container");
-            self.oom_kills = count;
-        }
+        self.oom_killed(&observation);
         for warning in observation.warnings.iter().filter(|w| !self.observation.warnings.contains(w)) {
             tracing::warn!(reason = warning, "budget");
         }
@@ -63,19 +63,60 @@ impl Driver {
             tracing::info!("limits have moved: planning again");
             self.reload();
         }
-        if !self.ended.is_empty() {
+        if std::mem::take(&mut self.look_again) {
             self.observe();
         }
     }
 
-    /// A SIGKILL that came while the cgroup counted one more OOM kill was the kernel's.
-    pub(super) fn cause(&mut self, status: ExitStatus) -> Cause {
+    /// Who died by SIGKILL while the kernel counted one more OOM kill was the kernel's victim.
+    pub(super) fn cause(&mut self, status: ExitStatus, name: &str) -> Cause {
         if matches!(status, ExitStatus::Signaled { signal: libc::SIGKILL, .. }) {
-            let counted = self.watch.oom_kills().unwrap_or(self.oom_kills);
-            if counted > std::mem::replace(&mut self.oom_kills, counted) {
+            let now = self.now();
+            if let Some(counter) = self.watch.oom_kills() {
+                self.oom.counted(counter, now);
+            }
+            if self.oom.claim(now) {
+                self.last_oom = Some((now, format!("service {name}")));
                 return Cause::OomKilled;
             }
         }
         Cause::Status(status)
+    }
+
+    /// Has the kernel wake us between two ticks. Not at the start: it would only wait for it.
+    pub(super) fn set_alarms(&mut self) {
+        if std::mem::replace(&mut self.alarms_set, true) {
+            return;
+        }
+        let paths = &self.watch.paths;
+        let alarms = Alarms::set(&paths.pressure_files(), paths.oom_events().as_deref());
+        let reports = self.reports.clone();
+        tokio::spawn(alarm::run(alarms, move || reports.send(Report::Alarm).is_ok()));
+    }
+
+    /// An OOM kill of no service: an agent's process, an orphan. The kernel does not say whose; the largest that have
+    /// gone since the last look are as near as it gets without the kernel's log.
+    fn oom_killed(&mut self, observation: &Observation) {
+        let now = self.now();
+        if let Some(counter) = observation.oom_kills {
+            self.oom.counted(counter, now);
+        }
+        let count = self.oom.untold();
+        if count == 0 {
+            return;
+        }
+        let gone: Vec<String> = observation
+            .vanished
+            .iter()
+            .take(3)
+            .map(|p| format!("{} (pid {}, {})", p.comm, p.pid, render::bytes(p.rss)))
+            .collect();
+        let victim = if gone.is_empty() { "unknown".to_owned() } else { format!("probably {}", gone.join(" or ")) };
+        if self.watch.paths.oom_is_the_hosts() {
+            tracing::error!(count, victim, "the OOM killer ended a process on this host");
+        } else {
+            tracing::error!(count, victim, "the OOM killer ended a process in this container");
+        }
+        self.last_oom = Some((now, victim));
     }
 }
