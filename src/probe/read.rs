@@ -44,9 +44,13 @@ impl ReadError {
     }
 }
 
+/// Room for what nearly every file of the system holds.
+const USUAL_BYTES: usize = 4096;
+
 /// The text of a file of the system.
 pub fn text(root: &Root, path: &str) -> Result<String, ReadError> {
-    let mut bytes = Vec::new();
+    // Files of /proc and /sys have no size: without room for all of it, reading begins with 32 bytes and doubles.
+    let mut bytes = Vec::with_capacity(USUAL_BYTES);
     open(root, path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|e| error(path, &e))?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(ReadError::TooLarge { path: path.to_owned() });

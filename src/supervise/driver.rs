@@ -314,9 +314,7 @@ impl Driver {
             let took = self.origin.elapsed();
             if self.told.ready_after.is_none() {
                 self.told.ready_after = Some(took);
-                // What only the start needed: code, and heap that the plan was made in.
-                sys::process::trim_heap();
-                sys::start::forget_startup_pages();
+                give_back();
             }
             tracing::info!(milliseconds = took.as_millis(), "ready");
             super::answer::release(self);
@@ -385,7 +383,10 @@ impl Driver {
             Report::ProbeTimeout { pid, question } => self.children.kill_probe(pid, question),
             Report::Notified { id, generation } => self.feed(Event::Notified { id, generation }),
             Report::Message(message) => self.message(&message),
-            Report::Observed(observation) => self.observed(*observation),
+            Report::Observed(observation) => {
+                self.observed(*observation);
+                give_back();
+            }
             Report::Alarm => self.observe(),
             Report::Replanned(Ok(plan)) => {
                 let notify_socket = self.around.notify_socket.take();
@@ -422,6 +423,12 @@ impl Driver {
         }
         found.is_some()
     }
+}
+
+/// Code and heap that only the start, or a look at everything, needed: a waiting init keeps what its next event takes.
+fn give_back() {
+    sys::process::trim_heap();
+    sys::start::forget_startup_pages();
 }
 
 /// Pids are positive and fit.

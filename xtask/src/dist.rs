@@ -11,7 +11,8 @@ use std::{
     process::Command,
 };
 
-const BINARIES: [&str; 2] = ["skill-init", "skill-api"];
+/// The binaries and the profile of their release: the init waits and is to be small, the worker works.
+const BINARIES: [(&str, &str); 2] = [("skill-init", "init"), ("skill-api", "release")];
 /// `ET_EXEC` of elf(5): linked for a fixed address.
 const FIXED_ADDRESS: u16 = 2;
 /// `PT_INTERP` of elf(5).
@@ -47,11 +48,11 @@ impl Linkage {
 
 /// Builds, checks and copies. Errors are words for a person.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
-    let (mut profile, mut linkage) = ("release", Linkage::Static);
+    let (mut chosen, mut linkage) = (None, Linkage::Static);
     let mut words = args.iter().map(String::as_str);
     while let Some(word) = words.next() {
         match word {
-            "--profile" => profile = words.next().ok_or(USAGE)?,
+            "--profile" => chosen = Some(words.next().ok_or(USAGE)?),
             "--dynamic" => linkage = Linkage::Dynamic,
             _ => return Err(USAGE.to_owned()),
         }
@@ -64,9 +65,10 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         target_dir = target_dir.join("dynamic");
         dist = dist.join("dynamic");
     }
-    build(root, &target_dir, &target, profile, linkage)?;
     fs::create_dir_all(&dist).map_err(|error| format!("{}: {error}", dist.display()))?;
-    for name in BINARIES {
+    for (name, own) in BINARIES {
+        let profile = chosen.unwrap_or(own);
+        build(root, &target_dir, &target, (name, profile), linkage)?;
         let from = target_dir.join(&target).join(folder_of(profile)).join(name);
         let bytes = fs::read(&from).map_err(|error| format!("{}: {error}", from.display()))?;
         linkage.check(&from, &bytes)?;
@@ -90,22 +92,16 @@ fn folder_of(profile: &str) -> &str {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a developer task has no supervisor: it just waits for cargo")]
-fn build(root: &Path, target_dir: &Path, target: &str, profile: &str, linkage: Linkage) -> Result<(), String> {
+fn build(
+    root: &Path,
+    target_dir: &Path,
+    target: &str,
+    (name, profile): (&str, &str),
+    linkage: Linkage,
+) -> Result<(), String> {
     // With --target, these flags reach the product only, not build scripts and procedural macros.
     let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args([
-            "build",
-            "--locked",
-            "--profile",
-            profile,
-            "--target",
-            target,
-            "--bins",
-            "-p",
-            "skill-init",
-            "-p",
-            "skill-api",
-        ])
+        .args(["build", "--locked", "--profile", profile, "--target", target, "--bin", name, "-p", name])
         .env("RUSTFLAGS", linkage.flags())
         .env("CARGO_TARGET_DIR", target_dir)
         .current_dir(root)
