@@ -21,14 +21,15 @@ pub fn router(app: &Shared) -> Router {
         .method_not_allowed_fallback(|| async {
             ApiError::new(axum::http::StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
         });
-    auth::protect(routes, app).layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| {
+    let guarded = auth::protect(routes, app).layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| {
         let cause = panic
             .downcast_ref::<String>()
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("panic");
         ApiError::internal(cause).into_response()
-    }))
+    }));
+    guarded.layer(axum::middleware::from_fn_with_state(app.clone(), ui::as_page))
 }
 
 /// Serves until the stop is asked for and done.

@@ -32,6 +32,8 @@ pub struct App {
     pub store: Store,
     /// Who may run.
     pub admission: Admission,
+    /// The resource that binds the limits, and what to change for more; empty where init has not said it.
+    pub(crate) bound: watch::Sender<(String, String)>,
     /// Bells of the runs that have not ended.
     pub events: Hub,
     /// Runs that this worker holds.
@@ -85,6 +87,7 @@ impl App {
             engines,
             store,
             admission: Admission::new(config.limits),
+            bound: watch::Sender::default(),
             events: Hub::default(),
             live: Arc::default(),
             upgrading: Arc::default(),

@@ -4,7 +4,7 @@
 mod common;
 use common::*;
 use serde_json::json;
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::fs;
 
 #[test]
 fn alive_skills_and_unknown_paths_answer_as_documented() {
@@ -119,17 +119,6 @@ fn opencode_is_asked_for_its_models_in_the_background() {
     assert_eq!(models["models"].as_array().unwrap().len(), 1);
 }
 
-/// A worker whose `skill-init` is this script.
-fn with_init(script: &str) -> Worker {
-    let setup = Setup::new();
-    let bin = setup.dir.path().join("bin");
-    fs::create_dir(&bin).unwrap();
-    fs::write(bin.join("skill-init"), format!("#!/bin/sh\n{script}\n")).unwrap();
-    fs::set_permissions(bin.join("skill-init"), fs::Permissions::from_mode(0o755)).unwrap();
-    let path = format!("{}:{}", bin.display(), setup.env.iter().find(|(name, _)| name == "PATH").unwrap().1);
-    setup.env("PATH", &path).start()
-}
-
 fn upgraded(worker: &Worker, id: &str) -> serde_json::Value {
     loop {
         let record = worker.get(&format!("/v1/engines/upgrades/{id}")).json();
@@ -141,9 +130,9 @@ fn upgraded(worker: &Worker, id: &str) -> serde_json::Value {
 
 #[test]
 fn upgrades_go_through_init_one_at_a_time() {
-    let worker = with_init(
+    let worker = Setup::new().init(
         r#"while [ ! -e "${0%/bin/*}/go" ]; do :; done; echo "$*"; case "$*" in *gemini) echo no >&2; exit 1;; esac"#,
-    );
+    ).start();
     let path = "/v1/engines/upgrades";
     for bad in [
         json!({"mode": "x"}),
@@ -174,7 +163,7 @@ fn upgrades_go_through_init_one_at_a_time() {
 
 #[test]
 fn an_interrupted_upgrade_never_blocks_the_next_one() {
-    let worker = with_init("sleep 300");
+    let worker = Setup::new().init("sleep 300").start();
     let id =
         worker.post("/v1/engines/upgrades", &json!({"mode": "single", "engine": "codex"})).json()["request_id"].clone();
     let worker = worker.stop().start();

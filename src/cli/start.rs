@@ -331,6 +331,7 @@ fn publish(layout: &Layout, plan: &Plan) {
         "max_concurrent": plan.concurrency.max_concurrent,
         "max_queue_size": plan.concurrency.queue,
         "binds": plan.concurrency.binding.to_string(),
+        "advice": plan.concurrency.binding_term().map(|term| term.change.as_str()).unwrap_or_default(),
     });
     let path = layout.concurrency();
     let text = format!("{value:#}\n");

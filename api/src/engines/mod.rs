@@ -9,7 +9,7 @@
 //! | `output` | what it says |
 //! | `sandbox`, `status` | init's files, read when they change |
 //! | `trust` | the run's entry in the engine's trust store |
-//! | `models`, `upgrades` | `/v1/engines/...` |
+//! | `models`, `upgrades`, `view` | `/v1/engines/...`, and an engine as front ends see it |
 
 mod auth_status;
 pub mod command;
@@ -22,6 +22,7 @@ mod sandbox;
 mod status;
 pub mod trust;
 pub mod upgrades;
+mod view;
 
 pub(crate) use configs::write as write_configs;
 pub use sandbox::{SandboxFile, Verdict};

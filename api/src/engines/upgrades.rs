@@ -68,9 +68,10 @@ impl App {
                     () = app.stop.wait() => json!({"status": "failed", "stdout": "", "stderr": "", "error": "the worker stopped"}),
                 };
                 results.insert(engine, result);
+                app.put_upgrade(&row, "running", Value::Object(results.clone())).await;
             }
             let good = results.values().all(|result| result.get("status").and_then(Value::as_str) == Some("succeeded"));
-            app.end_upgrade(&row, if good { "succeeded" } else { "failed" }, Value::Object(results)).await;
+            app.put_upgrade(&row, if good { "succeeded" } else { "failed" }, Value::Object(results)).await;
             drop(only);
         });
         Ok(id)
@@ -100,6 +101,26 @@ impl App {
             .await?)
     }
 
+    /// The record of the newest one.
+    pub(crate) async fn last_upgrade(&self) -> ApiResult<Option<Value>> {
+        let newest = self.store.call(|connection| {
+            connection
+                .query_row("SELECT request_id FROM engine_upgrades ORDER BY created_at DESC LIMIT 1", [], |row| {
+                    row.get(0)
+                })
+                .optional()
+        });
+        match newest.await? {
+            Some(id) => self.upgrade_record(&String::clone(&id)).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Is one under way?
+    pub(crate) fn is_upgrading(&self) -> bool {
+        self.upgrading.try_lock().is_err()
+    }
+
     /// What a dead worker left is over.
     pub(crate) async fn settle_upgrades(&self) {
         let settled = self.store.call(|connection| {
@@ -113,7 +134,7 @@ impl App {
         }
     }
 
-    async fn end_upgrade(&self, id: &str, status: &'static str, results: Value) {
+    async fn put_upgrade(&self, id: &str, status: &'static str, results: Value) {
         let id = id.to_owned();
         let stored = self.store.call(move |connection| {
             connection.execute(
@@ -122,7 +143,7 @@ impl App {
             )
         });
         if let Err(error) = stored.await {
-            tracing::error!(%error, "the end of an upgrade cannot be stored");
+            tracing::error!(%error, "where an upgrade stands cannot be stored");
         }
     }
 

@@ -38,9 +38,7 @@ async fn list(State(app): State<Shared>) -> Json<Value> {
 }
 
 async fn auth_status(State(app): State<Shared>) -> ApiResult<Json<Value>> {
-    let status = app.engines.status().await;
-    let engines = tokio::task::spawn_blocking(move || app.engines.auth_status(&status)).await?;
-    Ok(Json(json!({"engines": engines})))
+    Ok(Json(json!({"engines": app.auth_status().await?})))
 }
 
 async fn models(State(app): State<Shared>, Path(engine): Path<String>) -> ApiResult<Json<Value>> {

@@ -12,6 +12,7 @@ mod skills;
 pub mod upload;
 
 pub use live::{EventsQuery, HistoryQuery, events, history};
+pub(crate) use reads::send_file;
 pub use reads::{RangeQuery, log_range, status_record};
 
 use crate::state::Shared;

@@ -142,7 +142,8 @@ async fn send_bundle(at: &At, run: &Run, debug: bool) -> ApiResult<Response> {
     send_file(path, "application/zip", &name).await
 }
 
-async fn send_file(path: PathBuf, content_type: &'static str, name: &str) -> ApiResult<Response> {
+/// A file as an attachment, in chunks.
+pub(crate) async fn send_file(path: PathBuf, content_type: &'static str, name: &str) -> ApiResult<Response> {
     let file = match tokio::fs::File::open(&path).await {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(ApiError::not_found("Not Found")),

@@ -17,6 +17,16 @@ impl Received {
     pub fn get(&self, field: &str) -> Option<&Path> {
         self.0.get(field).map(PathBuf::as_path)
     }
+    /// Takes a field's file into a folder that exists; gives its size, which is at most `limit` bytes.
+    pub async fn take(&mut self, field: Field<'_>, folder: &Path, limit: u64) -> ApiResult<u64> {
+        let name = field.name().unwrap_or_default().to_owned();
+        if self.0.contains_key(&name) {
+            return Err(ApiError::unprocessable(format!("the form has '{name}' twice")));
+        }
+        let path = folder.join(format!(".upload-{}", uuid::Uuid::new_v4()));
+        self.0.insert(name.clone(), path.clone());
+        store(field, &name, &path, limit).await
+    }
     /// The file of a field that must be there.
     pub fn need(&self, field: &str) -> ApiResult<&Path> {
         self.get(field).ok_or_else(|| ApiError::unprocessable(format!("the form has no file '{field}'")))
@@ -41,16 +51,11 @@ pub async fn receive(mut form: Multipart, folder: &Path, fields: &[(&str, u64)])
         let Some(field) = field else { return Ok(out) };
         let name = field.name().unwrap_or_default().to_owned();
         let Some((_, limit)) = fields.iter().find(|(wanted, _)| *wanted == name) else { continue };
-        let path = folder.join(format!(".upload-{}", uuid::Uuid::new_v4()));
-        if out.0.contains_key(&name) {
-            return Err(ApiError::unprocessable(format!("the form has '{name}' twice")));
-        }
-        out.0.insert(name.clone(), path.clone());
-        store(field, &name, &path, *limit).await?;
+        out.take(field, folder, *limit).await?;
     }
 }
 
-async fn store(mut field: Field<'_>, name: &str, path: &Path, limit: u64) -> ApiResult<()> {
+async fn store(mut field: Field<'_>, name: &str, path: &Path, limit: u64) -> ApiResult<u64> {
     let mut file = tokio::fs::File::create_new(path).await?;
     let mut size = 0u64;
     while let Some(chunk) = field.chunk().await.map_err(|error| ApiError::new(error.status(), error.body_text()))? {
@@ -61,5 +66,5 @@ async fn store(mut field: Field<'_>, name: &str, path: &Path, limit: u64) -> Api
         file.write_all(&chunk).await?;
     }
     file.flush().await?;
-    Ok(())
+    Ok(size)
 }

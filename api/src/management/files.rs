@@ -14,7 +14,7 @@ const PREVIEW: u64 = 256 * 1024;
 const ENTRIES: usize = 5000;
 
 /// Files and the folders that hold them, each with its depth.
-pub(super) fn tree(root: &Path) -> Vec<Value> {
+pub(crate) fn tree(root: &Path) -> Vec<Value> {
     let mut out: Vec<Value> = Vec::new();
     let mut seen = std::collections::BTreeSet::new();
     for name in files::list_files(root).into_iter().take(ENTRIES) {
@@ -31,7 +31,7 @@ pub(super) fn tree(root: &Path) -> Vec<Value> {
 }
 
 /// The beginning of a file; `None` where it is none, or lies outside.
-pub(super) fn preview(root: &Path, relative: &str) -> io::Result<Option<Value>> {
+pub(crate) fn preview(root: &Path, relative: &str) -> io::Result<Option<Value>> {
     let Some(path) = files::inside(root, relative) else { return Ok(None) };
     let file = File::open(path)?;
     let size = file.metadata()?.len();

@@ -3,4 +3,5 @@
 mod files;
 mod routes;
 
+pub(crate) use files::{preview, tree};
 pub use routes::router;

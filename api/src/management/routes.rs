@@ -95,31 +95,13 @@ async fn schemas(State(app): State<Shared>, Path(id): Path<String>) -> ApiResult
     Ok(Json(read.await??))
 }
 
-async fn of_engine(app: &Shared, name: &str) -> ApiResult<Value> {
-    let status = app.engines.status().await;
-    let (inner, seen) = (app.clone(), Arc::clone(&status));
-    let auth = tokio::task::spawn_blocking(move || inner.engines.auth_status(&seen)).await?;
-    let models = app.model_view(name).await?;
-    let verdict = app.engines.verdict(name).await;
-    let ready = auth.get(name).and_then(|entry| entry.get("auth_ready")).cloned().unwrap_or_default();
-    Ok(json!({
-        "engine": name, "cli_version": status.version(name), "auth_ready": ready,
-        "auth": auth.get(name), "sandbox_status": if verdict.confined { "supported" } else { "unsupported" },
-        "sandbox": verdict, "models_count": models.get("models").and_then(Value::as_array).map_or(0, Vec::len),
-    }))
-}
-
 async fn engines(State(app): State<Shared>) -> ApiResult<Json<Value>> {
-    let mut out = Vec::new();
-    for name in app.engines.names() {
-        out.push(of_engine(&app, name).await?);
-    }
-    Ok(Json(json!({"engines": out})))
+    Ok(Json(json!({"engines": app.engine_views().await?})))
 }
 
 async fn engine(State(app): State<Shared>, Path(engine): Path<String>) -> ApiResult<Json<Value>> {
     let models = app.models(&engine).await?;
-    let mut out = of_engine(&app, &engine).await?;
+    let mut out = app.engine_view(&engine).await?;
     if let (Some(map), Some(models)) = (out.as_object_mut(), models.get("models")) {
         map.insert("models".to_owned(), models.clone());
     }
@@ -127,11 +109,7 @@ async fn engine(State(app): State<Shared>, Path(engine): Path<String>) -> ApiRes
 }
 
 async fn concurrency(State(app): State<Shared>) -> Json<Value> {
-    let load = app.admission.load();
-    Json(json!({
-        "running": load.running, "queued": load.queued,
-        "max_concurrent": load.limits.max_concurrent, "max_queue_size": load.limits.max_queue,
-    }))
+    Json(app.concurrency())
 }
 
 /// Which page of the runs.

@@ -96,6 +96,15 @@ struct Start {
 impl App {
     /// Makes a job: started at once, or waiting for the files that its skill requires.
     pub async fn create_job(self: &Arc<Self>, job: NewJob) -> ApiResult<Created> {
+        self.make_job(job, false).await
+    }
+
+    /// The same for a client that has files, also where its skill requires none: it starts with the upload.
+    pub async fn create_job_for_upload(self: &Arc<Self>, job: NewJob) -> ApiResult<Created> {
+        self.make_job(job, true).await
+    }
+
+    async fn make_job(self: &Arc<Self>, job: NewJob, wait: bool) -> ApiResult<Created> {
         self.accepting()?;
         let skill = self
             .skills
@@ -118,7 +127,7 @@ impl App {
             run_id: None,
             created_at: now_ms(),
         };
-        if self.check_values(&skill, &request).await? {
+        if self.check_values(&skill, &request).await? && !wait {
             let start = Start { input: request.input.clone(), request, skill, options, uploads: None };
             return self.submit(start, None).await;
         }

@@ -19,7 +19,7 @@ mod output_schema;
 mod prompt;
 mod recorder;
 mod recovery;
-mod schema;
+pub(crate) mod schema;
 mod skill_copy;
 mod upkeep;
 

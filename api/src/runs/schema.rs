@@ -11,17 +11,19 @@ use std::{
 
 /// What is wrong, in the order found: `field: message`.
 pub(super) fn errors(schema: &Value, instance: &Value) -> Vec<String> {
+    let found = findings(schema, instance).into_iter();
+    found.map(|(at, message)| if at.is_empty() { message } else { format!("{at}: {message}") }).collect()
+}
+
+/// The same as pairs: a JSON pointer without its first slash (empty: the whole), and the message.
+pub(crate) fn findings(schema: &Value, instance: &Value) -> Vec<(String, String)> {
     let validator = match jsonschema::validator_for(schema) {
         Ok(validator) => validator,
-        Err(error) => return vec![format!("the schema itself is not valid: {error}")],
+        Err(error) => return vec![(String::new(), format!("the schema itself is not valid: {error}"))],
     };
-    validator
-        .iter_errors(instance)
-        .take(20)
-        .map(|error| {
-            let at = error.instance_path().to_string();
-            if at.is_empty() { error.to_string() } else { format!("{}: {error}", at.trim_start_matches('/')) }
-        })
+    let errors = validator.iter_errors(instance).take(20);
+    errors
+        .map(|error| (error.instance_path().to_string().trim_start_matches('/').to_owned(), error.to_string()))
         .collect()
 }
 
@@ -30,7 +32,7 @@ fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
 }
 
 /// Names of the properties that are files.
-pub(super) fn file_keys(schema: &Value) -> Vec<String> {
+pub(crate) fn file_keys(schema: &Value) -> Vec<String> {
     properties(schema)
         .filter(|(_, p)| p.get("x-input-source").and_then(Value::as_str) != Some("inline"))
         .map(|(name, _)| name.clone())
@@ -45,7 +47,7 @@ pub(super) fn required_file_keys(schema: &Value) -> Vec<String> {
 }
 
 /// The schema without its files: what can be checked before an upload.
-pub(super) fn inline_part(schema: &Value) -> Value {
+pub(crate) fn inline_part(schema: &Value) -> Value {
     let files = file_keys(schema);
     let mut schema = schema.clone();
     if let Some(map) = schema.as_object_mut() {

@@ -10,6 +10,7 @@ use crate::{
     time::{Millis, now_ms},
 };
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::{path::Path, sync::Arc, time::Duration};
 
 /// What `POST /v1/jobs/cleanup` removed.
@@ -31,6 +32,10 @@ struct Published {
     max_concurrent: usize,
     #[serde(default, alias = "max_queue")]
     max_queue_size: Option<usize>,
+    #[serde(default)]
+    binds: String,
+    #[serde(default)]
+    advice: String,
 }
 
 impl App {
@@ -112,15 +117,29 @@ impl App {
         }
     }
 
+    /// What runs and waits, how much may, what binds and what to change for more, as front ends see it.
+    pub fn concurrency(&self) -> Value {
+        let Load { running, queued, limits } = self.admission.load();
+        let (binds, advice) = self.bound.borrow().clone();
+        json!({
+            "running": running, "queued": queued, "max_concurrent": limits.max_concurrent,
+            "max_queue_size": limits.max_queue, "binds": binds, "advice": advice,
+        })
+    }
+
     /// Takes over the limits that init published; without the file those of the start count.
     pub async fn take_limits(&self) {
         let path = self.config.concurrency_file();
         let limits = match tokio::fs::read(&path).await {
             Ok(bytes) => match serde_json::from_slice::<Published>(&bytes) {
-                Ok(published) => Limits {
-                    max_concurrent: published.max_concurrent.max(1),
-                    max_queue: published.max_queue_size.unwrap_or(self.config.limits.max_queue).max(1),
-                },
+                Ok(published) => {
+                    let limits = Limits {
+                        max_concurrent: published.max_concurrent.max(1),
+                        max_queue: published.max_queue_size.unwrap_or(self.config.limits.max_queue).max(1),
+                    };
+                    self.bound.send_replace((published.binds, published.advice));
+                    limits
+                }
                 Err(error) => {
                     return tracing::warn!(path = %path.display(), %error, "the published limits cannot be read");
                 }

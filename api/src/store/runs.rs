@@ -25,6 +25,14 @@ pub enum RunStatus {
 }
 
 impl RunStatus {
+    /// Every state.
+    pub const ALL: [Self; 6] =
+        [Self::Queued, Self::Running, Self::WaitingUser, Self::Succeeded, Self::Failed, Self::Canceled];
+
+    /// By its name.
+    pub fn named(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text)
+    }
     /// As stored and shown.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -41,14 +49,7 @@ impl RunStatus {
         matches!(self, Self::Succeeded | Self::Failed | Self::Canceled)
     }
     fn parse(text: &str) -> Self {
-        match text {
-            "queued" => Self::Queued,
-            "running" => Self::Running,
-            "waiting_user" => Self::WaitingUser,
-            "succeeded" => Self::Succeeded,
-            "canceled" => Self::Canceled,
-            _ => Self::Failed,
-        }
+        Self::named(text).unwrap_or(Self::Failed)
     }
 }
 

@@ -75,6 +75,16 @@ impl Setup {
         self
     }
 
+    /// A `skill-init` on PATH that is this script.
+    pub fn init(self, script: &str) -> Self {
+        let bin = self.dir.path().join("bin");
+        fs::create_dir(&bin).unwrap();
+        fs::write(bin.join("skill-init"), format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(bin.join("skill-init"), fs::Permissions::from_mode(0o755)).unwrap();
+        let path = format!("{}:{}", bin.display(), self.env.iter().find(|(name, _)| name == "PATH").unwrap().1);
+        self.env("PATH", &path)
+    }
+
     pub fn config(&self) -> Config {
         let env = Environment(self.env.iter().cloned().collect());
         let settings = Settings::load(&env).unwrap();
