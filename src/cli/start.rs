@@ -103,7 +103,7 @@ pub(super) fn supervise(context: &Context, prepared: Prepared) -> Exit {
     let setup = Setup {
         specs: plan.services.clone(),
         around: around(&settings, &plan, socket.as_deref()),
-        stop: StopPlan { grace: settings.get(&keys::STOP_GRACE), drain: settings.get(&keys::DRAIN) },
+        stop: stop(&settings),
         server,
         run_dir,
         prefix: settings.get(&keys::LOG_PREFIX),
@@ -194,6 +194,10 @@ fn around(settings: &Settings, plan: &Plan, socket: Option<&Path>) -> Surroundin
     }
 }
 
+fn stop(settings: &Settings) -> StopPlan {
+    StopPlan { grace: settings.get(&keys::STOP_GRACE), drain: settings.get(&keys::DRAIN) }
+}
+
 fn watch(context: &Context, settings: &Settings, facts: Arc<Facts>) -> Watch {
     let percent = |value: i64| u64::try_from(value).unwrap_or(100);
     Watch {
@@ -226,6 +230,8 @@ fn replan(context: &Context, socket: Option<PathBuf>, start: Arc<Facts>) -> Repl
             let _ = terminal::place(&mut plan.services, socket, owner(&settings));
         }
         Ok(Replanned {
+            stop: stop(&settings),
+            watch: watch(&context, &settings, Arc::clone(&start)),
             specs: plan.services.clone(),
             around: around(&settings, &plan, socket.as_deref()),
             concurrency: shown(&plan),

@@ -34,6 +34,7 @@ impl Driver {
         let response = match &call.request {
             Request::Status => Response::Status(Box::new(self.status())),
             Request::Health { kind } => Response::Health(self.health(*kind)),
+            Request::WaitReady { .. } if self.machine.phase() != Phase::Running => leaving(),
             Request::WaitReady { .. } => {
                 if !self.machine.ready() {
                     // The server keeps its deadline; those that gave up are dropped here.
@@ -48,7 +49,7 @@ impl Driver {
             Request::Restart { service } => self.command(service, Verb::Restart, "restarting"),
             Request::Reload => {
                 if self.machine.phase() != Phase::Running {
-                    Response::error(ErrorCode::Refused, "the container is stopping")
+                    leaving()
                 } else if self.reload() {
                     Response::done("reading the configuration again; the log tells the outcome")
                 } else {
@@ -62,7 +63,7 @@ impl Driver {
 
     fn command(&mut self, name: &str, verb: Verb, doing: &str) -> Response {
         if self.machine.phase() != Phase::Running {
-            return Response::error(ErrorCode::Refused, "the container is stopping");
+            return leaving();
         }
         if self.operate(name, verb) {
             return Response::done(format!("{doing} {name}"));
@@ -174,11 +175,16 @@ impl Driver {
     }
 }
 
-/// Answers everybody who waits for readiness.
+/// Answers everybody who waits for readiness: it has come, or it will not come any more.
 pub(super) fn release(driver: &mut Driver) {
+    let running = driver.machine.phase() == Phase::Running;
     for call in driver.waiting.drain(..) {
-        let _ = call.reply.send(Response::done("ready"));
+        let _ = call.reply.send(if running { Response::done("ready") } else { leaving() });
     }
+}
+
+fn leaving() -> Response {
+    Response::error(ErrorCode::Refused, "the container is stopping")
 }
 
 fn shown(state: &State) -> ServiceState {
@@ -187,7 +193,8 @@ fn shown(state: &State) -> ServiceState {
         State::Starting { .. } => ServiceState::Starting,
         State::Ready => ServiceState::Ready,
         State::Unready => ServiceState::Unready,
-        State::Stopping { .. } | State::Killing { .. } => ServiceState::Stopping,
+        State::Stopping { .. } => ServiceState::Stopping,
+        State::Killing { .. } => ServiceState::Killing,
         State::Backoff { .. } => ServiceState::Backoff,
         State::Done => ServiceState::Done,
         State::Stopped => ServiceState::Stopped,

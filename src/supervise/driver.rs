@@ -34,7 +34,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinSet};
 
 /// What a new plan changes in a running supervisor.
 #[derive(Debug, Clone)]
@@ -45,6 +45,10 @@ pub struct Replanned {
     pub around: Surroundings,
     /// For `status`.
     pub concurrency: crate::control::protocol::Concurrency,
+    /// How long a stop may take.
+    pub stop: StopPlan,
+    /// The slow tick, its thresholds and rules.
+    pub watch: Watch,
 }
 
 /// Makes a new plan: reads configuration and limits, imports credentials. Runs on the worker thread.
@@ -127,6 +131,8 @@ pub(super) struct Driver {
     alarms_set: bool,
     /// Services that have ended since the last look, and when, where their orphans are to be ended.
     ended: BTreeMap<String, u64>,
+    /// Tasks that copy the services' output, where it gets a prefix.
+    copies: JoinSet<()>,
 }
 
 /// Supervises until the container is to end; the exit code to leave with.
@@ -166,7 +172,6 @@ async fn drive(setup: Setup) -> io::Result<(Exit, String)> {
         tokio::spawn(server.run(calls.clone()));
     }
     let seed = u64::from(std::process::id()) ^ setup.told.started_at.rotate_left(32);
-    let tick = setup.watch.every;
     let oom = Ledger::new(setup.watch.oom_kills().unwrap_or_default());
     let mut driver = Driver {
         machine: Machine::new(setup.specs, setup.stop, seed),
@@ -196,21 +201,28 @@ async fn drive(setup: Setup) -> io::Result<(Exit, String)> {
         look_again: false,
         alarms_set: false,
         ended: BTreeMap::new(),
+        copies: JoinSet::new(),
     };
     driver.feed(Event::Boot);
     for signal in setup.early {
         driver.signal(signal);
     }
     // The first look comes soon, so that `status` knows; not at once, while the services start.
-    let mut next_watch = (!tick.is_zero()).then(|| tokio::time::Instant::now() + tick.min(FIRST_LOOK));
+    let first = driver.watch.every.min(FIRST_LOOK);
+    let mut next_watch = (!first.is_zero()).then(|| tokio::time::Instant::now() + first);
     loop {
         driver.act();
         if let Some(exit) = driver.exit.take() {
+            driver.last_words().await;
             return Ok(exit);
         }
         if driver.more {
             driver.reap();
             tokio::task::yield_now().await;
+        }
+        if driver.watch.every.is_zero() != next_watch.is_none() {
+            // A reload has switched the tick off, or on.
+            next_watch = (!driver.watch.every.is_zero()).then(tokio::time::Instant::now);
         }
         let more = driver.more;
         let deadline = driver.machine.next_deadline().map(|at| driver.instant(at));
@@ -221,7 +233,7 @@ async fn drive(setup: Setup) -> io::Result<(Exit, String)> {
             Some(call) = requests.recv() => driver.answer(call),
             () = until(deadline) => driver.tick(deadline),
             () = until(next_watch) => {
-                next_watch = Some(tokio::time::Instant::now() + tick);
+                next_watch = Some(tokio::time::Instant::now() + driver.watch.every);
                 driver.observe();
                 driver.set_alarms();
             }
@@ -265,6 +277,9 @@ impl Driver {
     pub(super) fn feed(&mut self, event: Event) {
         let now = self.now();
         self.actions.extend(self.machine.step(event, now));
+        if self.machine.phase() != Phase::Running && !self.waiting.is_empty() {
+            super::answer::release(self);
+        }
     }
 
     fn tick(&mut self, deadline: Option<tokio::time::Instant>) {
@@ -392,6 +407,8 @@ impl Driver {
                 let notify_socket = self.around.notify_socket.take();
                 self.around = Surroundings { notify_socket, ..plan.around };
                 self.told.concurrency = plan.concurrency;
+                self.machine.set_stop(plan.stop);
+                self.watch = plan.watch;
                 tracing::info!("configuration re-read");
                 self.feed(Event::Reload(plan.specs));
             }

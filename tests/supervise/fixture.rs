@@ -27,7 +27,17 @@ impl Init {
         Self::start_with(config, &[])
     }
 
+    /// The same with more environment; its stdout is a pipe that the test may read.
     pub(crate) fn start_with(config: &str, env: &[(&str, &str)]) -> Self {
+        Self::launch(config, env, true)
+    }
+
+    /// The same without anybody who reads its log: `state`, `log` and `ready` cannot be used.
+    pub(crate) fn start_unread(config: &str) -> Self {
+        Self::launch(config, &[], false)
+    }
+
+    fn launch(config: &str, env: &[(&str, &str)], read: bool) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let file = dir.path().join("init.toml");
         fs::write(&file, config.replace("@DIR@", &dir.path().display().to_string())).expect("the configuration");
@@ -47,18 +57,19 @@ impl Init {
             .env("SKILL_INIT_LOG_FORMAT", "json")
             .envs(env.iter().copied())
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
-        let stderr = child.stderr.take().expect("a pipe");
         let (sender, lines) = mpsc::channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    return;
+        if let Some(stderr) = child.stderr.take_if(|_| read) {
+            std::thread::spawn(move || {
+                for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                    if sender.send(line).is_err() {
+                        return;
+                    }
                 }
-            }
-        });
+            });
+        }
         Self { dir, child, lines, seen: Vec::new() }
     }
 

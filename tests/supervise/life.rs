@@ -156,3 +156,32 @@ fn a_broken_configuration_is_not_taken_over_and_everything_stays_as_it_is() {
     assert!(line["reason"].as_str().unwrap().contains("comand"), "{line}");
     assert_eq!(init.service("a")["state"], "ready");
 }
+
+#[test]
+fn a_service_that_a_reload_removed_cannot_be_started_again() {
+    let keep = "[service.keep]\ncommand = [\"sleep\", \"1000\"]\n";
+    let mut init = Init::start(&format!("{keep}[service.gone]\ncommand = [\"sleep\", \"1000\"]\n"));
+    init.state("gone", "ready");
+    fs::write(init.path("init.toml"), keep).unwrap();
+    init.signal(libc::SIGHUP);
+    init.state("gone", "stopped");
+    assert_eq!(init.ask(&["start", "gone"]).0.code(), Some(69));
+    assert!(!init.status().to_string().contains("gone"));
+}
+
+#[test]
+fn a_reload_takes_over_the_grace_and_the_rules_of_the_file() {
+    let stubborn = "[service.app]\ncommand = [\"sh\", \"-c\", \"trap '' TERM; echo >&5; while :; do sleep 0.05; done\"]\n\
+                    readiness = { fd = 5 }\nessential = true\nstop_grace = \"200ms\"\n";
+    let mut init = Init::start(stubborn);
+    init.ready();
+    assert_eq!(init.status()["usage"]["pids"]["used"], serde_json::Value::Null, "the tick is off");
+    // The fixture's environment has the tick; the file has the rest.
+    fs::write(init.path("init.toml"), format!("[supervise]\ndrain = \"1s\"\n{stubborn}")).unwrap();
+    init.signal(libc::SIGHUP);
+    init.log(|line| line["message"] == "configuration re-read");
+    init.signal(libc::SIGTERM);
+    init.log(|line| line["message"] == "not ready");
+    assert_eq!(init.status()["state"], "draining");
+    assert_eq!(init.exit().code(), Some(0));
+}

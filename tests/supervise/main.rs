@@ -11,5 +11,6 @@
 mod fixture;
 mod life;
 mod orphans;
+mod output;
 mod probes;
 mod stop;

@@ -22,7 +22,11 @@ use crate::{
 use std::{
     io,
     os::fd::{AsRawFd, OwnedFd},
+    time::Duration,
 };
+
+/// The end of the container waits this long for the reader of its output.
+const LAST_WORDS: Duration = Duration::from_millis(200);
 
 impl Driver {
     pub(super) fn spawn(&mut self, id: ServiceId) {
@@ -58,12 +62,13 @@ impl Driver {
                 }
             });
         }
+        while self.copies.try_join_next().is_some() {}
         if self.prefix {
             for (ours, slot) in [(1, &mut streams.stdout), (2, &mut streams.stderr)] {
                 let (read, write) = pipe().map_err(os)?;
                 *slot = Some(write.as_raw_fd());
                 kept.push(write);
-                tokio::spawn(output::copy(spec.name.clone(), read, ours));
+                self.copies.spawn(output::copy(spec.name.clone(), read, ours));
             }
         }
         let spawn = launch::service(spec, &self.around, streams).map_err(|error| {
@@ -80,6 +85,14 @@ impl Driver {
                 other @ (Cause::Status(_) | Cause::OomKilled) => other,
             }
         })
+    }
+
+    /// What the services wrote before their end reaches our own output, unless its reader is slow.
+    pub(super) async fn last_words(&mut self) {
+        let copied = async { while self.copies.join_next().await.is_some() {} };
+        if tokio::time::timeout(LAST_WORDS, copied).await.is_err() {
+            tracing::warn!("output of services is lost: nobody read it");
+        }
     }
 
     /// SIGKILL to the group and to what escaped it. During the stop the sweep finds what escaped, for all at once.

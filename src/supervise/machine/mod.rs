@@ -91,9 +91,13 @@ impl Machine {
     pub fn service(&self, id: ServiceId) -> Option<&Service> {
         self.services.get(id.0)
     }
-    /// By name.
+    /// By name; what a reload has removed is not found.
     pub fn find(&self, name: &str) -> Option<ServiceId> {
-        self.index.get(name).copied()
+        self.index.get(name).copied().filter(|id| !self.removed.contains(&id.0))
+    }
+    /// How long a stop may take that begins from now on.
+    pub fn set_stop(&mut self, stop: StopPlan) {
+        self.stop = stop;
     }
     /// The phase.
     pub fn phase(&self) -> Phase {

@@ -21,7 +21,7 @@ impl Machine {
         let mut start = Vec::new();
         let mut restart = Vec::new();
         for spec in specs.clone() {
-            match self.find(&spec.name).filter(|id| !self.removed.contains(&id.0)) {
+            match self.find(&spec.name) {
                 Some(id) => {
                     if let Some(service) = self.services.get_mut(id.0).filter(|s| s.spec != spec) {
                         service.spec = spec;

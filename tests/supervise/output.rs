@@ -1,0 +1,94 @@
+//! The services' output with a prefix, and the log of the init itself, with readers that read and readers that do not.
+
+use crate::fixture::{Init, until};
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    os::{fd::AsRawFd, unix::fs::OpenOptionsExt},
+};
+
+const PREFIX: (&str, &str) = ("SKILL_INIT_LOG_PREFIX", "1");
+
+#[test]
+fn each_line_of_a_service_carries_its_name_and_its_last_words_are_not_lost() {
+    let mut init = Init::start_with(
+        r#"
+        [service.app]
+        command = ["sh", "-c", "echo first; echo second; i=0; while [ $i -lt 500 ]; do echo line $i; i=$((i+1)); done; printf 'last words'; exit 3"]
+        restart = "never"
+        essential = true
+        "#,
+        &[PREFIX],
+    );
+    let mut output = String::new();
+    init.child.stdout.take().unwrap().read_to_string(&mut output).unwrap();
+    assert_eq!(init.exit().code(), Some(3));
+    assert!(output.starts_with("[app] first\n[app] second\n[app] line 0\n"), "{output}");
+    assert!(output.ends_with("[app] line 499\n[app] last words\n"), "{output}");
+}
+
+#[test]
+fn a_reader_that_does_not_read_holds_up_the_service_and_not_the_init() {
+    let mut init = Init::start_with(
+        r#"
+        [service.noisy]
+        command = ["sh", "-c", "while :; do echo 0123456789012345678901234567890123456789; done"]
+        [service.main]
+        command = ["sleep", "1000"]
+        essential = true
+        "#,
+        &[PREFIX],
+    );
+    init.ready();
+    // The pipe behind our stdout is full as soon as another byte would have to wait.
+    let stdout = init.child.stdout.take().unwrap();
+    until(|| full(&stdout).then_some(()));
+    assert_eq!(init.ask(&["health", "--ready"]).0.code(), Some(0));
+    assert_eq!(init.ask(&["restart", "main"]).0.code(), Some(0));
+    init.state("main", "stopping");
+    init.state("main", "ready");
+    // As soon as somebody reads, it goes on, with whole lines.
+    let mut lines = BufReader::new(stdout).lines().map(Result::unwrap);
+    let wanted = "[noisy] 0123456789012345678901234567890123456789";
+    assert!(lines.by_ref().take(5_000).all(|line| line == wanted));
+    init.signal(libc::SIGTERM);
+    drop(lines);
+    assert_eq!(init.exit().code(), Some(0));
+}
+
+/// The pipe takes not even one more page.
+fn full(pipe: &impl AsRawFd) -> bool {
+    let write_end = fs::File::options()
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(format!("/proc/self/fd/{}", pipe.as_raw_fd()))
+        .unwrap();
+    !skill_init::sys::process::writable(write_end.as_raw_fd())
+}
+
+#[test]
+fn a_log_that_nobody_reads_is_dropped_counted_and_the_count_is_logged_later() {
+    let mut init = Init::start_unread(
+        r#"
+        [service.main]
+        command = ["sleep", "1000"]
+        essential = true
+        [service.crashing]
+        command = ["false"]
+        backoff = { initial = "0s" }
+        budget = { restarts = 100000, window = "1h" }
+        "#,
+    );
+    let stderr = init.child.stderr.take().unwrap();
+    until(|| full(&stderr).then_some(()));
+    let before = init.service("crashing")["restarts"].as_u64().unwrap();
+    until(|| (init.service("crashing")["restarts"].as_u64()? > before + 50).then_some(()));
+    // Now somebody reads.
+    let line = BufReader::new(stderr)
+        .lines()
+        .map(Result::unwrap)
+        .find(|line| line.contains("lines of this log were dropped"))
+        .unwrap();
+    let told: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert!(told["count"].as_u64().unwrap() > 50, "{line}");
+}
