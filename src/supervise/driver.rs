@@ -91,7 +91,7 @@ pub(super) enum Report {
     Message(Notification),
     Observed(Box<Observation>),
     Alarm,
-    Replanned(Result<Replanned, String>),
+    Replanned(Result<Box<Replanned>, String>),
 }
 
 /// Zombies reaped in one go before the loop looks at anything else.
@@ -371,7 +371,7 @@ impl Driver {
     pub(super) fn reload(&mut self) -> bool {
         let (replan, reports) = (Arc::clone(&self.replan), self.reports.clone());
         self.worker.run(move || {
-            let _ = reports.send(Report::Replanned(replan()));
+            let _ = reports.send(Report::Replanned(replan().map(Box::new)));
         })
     }
 
