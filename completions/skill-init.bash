@@ -665,13 +665,17 @@ _skill__init() {
             return 0
             ;;
         skill__subcmd__init__subcmd__health)
-            opts="-h --live --ready --startup --json --timeout --socket --dir --help"
+            opts="-h --live --ready --startup --json --timeout --hold --socket --dir --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --hold)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

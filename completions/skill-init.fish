@@ -83,6 +83,7 @@ complete -c skill-init -n "__fish_skill_init_using_subcommand wait" -l dir -d 'T
 complete -c skill-init -n "__fish_skill_init_using_subcommand wait" -l ready -d 'Until every essential service is ready (the only thing to wait for, and the default)'
 complete -c skill-init -n "__fish_skill_init_using_subcommand wait" -s h -l help -d 'Print help'
 complete -c skill-init -n "__fish_skill_init_using_subcommand health" -l timeout -d 'Deadline of the question (Kubernetes gives an exec probe 1 s)' -r
+complete -c skill-init -n "__fish_skill_init_using_subcommand health" -l hold -d 'Ask on and answer when the verdict changes, at the latest after this span; a fresh "ready" is told at once' -r
 complete -c skill-init -n "__fish_skill_init_using_subcommand health" -l socket -d 'The control socket (else SKILL_INIT_SOCKET, else the usual places)' -r -F
 complete -c skill-init -n "__fish_skill_init_using_subcommand health" -l dir -d 'The folder of a local start (skill-init local --dir DIR)' -r -F
 complete -c skill-init -n "__fish_skill_init_using_subcommand health" -l live -d 'Does the init\'s loop turn, and is no essential service given up?'

@@ -143,6 +143,9 @@ pub struct Health {
     pub ok: bool,
     /// Why not (or, where `ok`, what to look at).
     pub reasons: Vec<String>,
+    /// To `HealthKind::Ready`: for how long it has been ready, in milliseconds; otherwise absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub for_ms: Option<u64>,
 }
 
 /// State of the container as a whole.
@@ -292,11 +295,12 @@ impl Status {
     /// The answer to a health question, from this status.
     pub fn health(&self, kind: HealthKind) -> Health {
         match kind {
-            HealthKind::Live => Health { ok: self.live, reasons: self.live_reasons.clone() },
-            HealthKind::Ready => Health { ok: self.ready, reasons: self.ready_reasons.clone() },
+            HealthKind::Live => Health { ok: self.live, reasons: self.live_reasons.clone(), for_ms: None },
+            HealthKind::Ready => Health { ok: self.ready, reasons: self.ready_reasons.clone(), for_ms: None },
             HealthKind::Startup => Health {
                 ok: self.startup_done,
                 reasons: if self.startup_done { Vec::new() } else { self.ready_reasons.clone() },
+                for_ms: None,
             },
         }
     }

@@ -9,7 +9,10 @@ use crate::control::{
     protocol::{self, Concurrency, ErrorCode, HealthKind, Request, Response, ServiceState, ServiceStatus, Status},
     server::Call,
 };
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 /// What the start knows and the status tells.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +27,8 @@ pub struct Told {
     pub started_at: u64,
     /// From the start of the process to the first readiness.
     pub ready_after: Option<Duration>,
+    /// When it became ready, while it is.
+    pub ready_since: Option<Instant>,
     /// `STATUS=` lines of the services.
     pub said: HashMap<ServiceId, String>,
 }
@@ -76,12 +81,17 @@ impl Driver {
         match kind {
             HealthKind::Live => {
                 let reasons = self.live_reasons();
-                protocol::Health { ok: reasons.is_empty(), reasons }
+                protocol::Health { ok: reasons.is_empty(), reasons, for_ms: None }
             }
-            HealthKind::Ready => protocol::Health { ok: self.machine.ready(), reasons: self.machine.unready_reasons() },
+            HealthKind::Ready => protocol::Health {
+                ok: self.machine.ready(),
+                reasons: self.machine.unready_reasons(),
+                for_ms: self.told.ready_since.map(|at| u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX)),
+            },
             HealthKind::Startup => protocol::Health {
                 ok: self.machine.startup_done(),
                 reasons: if self.machine.startup_done() { Vec::new() } else { self.machine.unready_reasons() },
+                for_ms: None,
             },
         }
     }

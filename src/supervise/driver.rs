@@ -325,6 +325,7 @@ impl Driver {
 
     fn readiness(&mut self, ready: bool) {
         let reasons = self.machine.unready_reasons().join("; ");
+        self.told.ready_since = ready.then(Instant::now);
         if ready {
             let took = self.origin.elapsed();
             if self.told.ready_after.is_none() {

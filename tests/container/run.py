@@ -30,7 +30,7 @@ CASES = sorted(p.stem for p in (pathlib.Path(__file__).parent / "cases").glob("[
 def main():
     """Parse, prepare, run, count."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", help="run the cases whose name contains this, or match this glob")
+    parser.add_argument("--only", action="append", help="run the cases whose name contains this, or match this glob; repeatable")
     parser.add_argument("--list", action="store_true", help="print the names and stop")
     parser.add_argument("--shell", action="store_true", help="prepare, then wait for Enter")
     arguments = parser.parse_args()

@@ -73,7 +73,9 @@ fn policy(from_inside: bool) -> Policy {
 fn polite(call: Call) {
     let response = match &call.request {
         Request::Status => Response::Status(Box::new(Status { pid: 7, ..Status::default() })),
-        Request::Health { kind } => Response::Health(Health { ok: *kind == HealthKind::Live, reasons: vec![] }),
+        Request::Health { kind } => {
+            Response::Health(Health { ok: *kind == HealthKind::Live, reasons: vec![], for_ms: None })
+        }
         Request::WaitReady { .. } => return std::mem::forget(call.reply),
         other => Response::done(format!("{other:?}")),
     };

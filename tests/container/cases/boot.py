@@ -4,6 +4,7 @@ import json
 import re
 import time
 
+from suite import expect
 from suite.cases import case, check, same
 from suite.shell import wait_for
 
@@ -29,8 +30,9 @@ def plain(world):
         check(report, "the bootstrap report is empty")
         made = box.sh(f"cd {HOME} && cat .codex/config.toml && ls .gemini/trustedFolders.json .iflow/settings.json")
         check("/data/runs" in made, f"trust for codex: {made}")
+        words = expect.agrees(box)
         phases = {p["name"]: p["microseconds"] for p in shown["phases"]}
-        return f"ready, services {states}, phases in us {phases}"
+        return f"ready, {words}, services {states}, phases in us {phases}"
 
 
 @case("boot: a second start on the same volumes changes no file of the agents' home")
@@ -69,8 +71,9 @@ def behind_another_init(world):
         made = box.exec("python3", "/workers/orphans.py", "50").text
         same("orphans made", made, "50")
         wait_for("no zombie", lambda: zombies(box) == 0)
+        words = expect.agrees(box)
         same("exit", box.stop(), 0)
-        return "ready behind docker-init, no zombie left, exit 0"
+        return f"ready behind docker-init, {words}, no zombie left, exit 0"
 
 
 @case("boot: --pid=container: shares another container's process namespace")
@@ -82,9 +85,10 @@ def shared_namespace(world):
             box.ready()
             own = box.status()["pid"]
             check(own > 1, f"pid {own}")
+            words = expect.agrees(box)
             same("exit", box.stop(), 0)
             check(other.running(), "the other container was ended too")
-            return f"pid {own}; the other container goes on"
+            return f"pid {own}, {words}; the other container goes on"
 
 
 def zombies(box):

@@ -1,13 +1,14 @@
 """The compose file, as a person uses it; only the network differs (no bridge here, each container its own loopback)."""
 
+import base64
 import json
 import pathlib
 import re
 
 from suite import host, plugins
-from suite.cases import case, check, same
+from suite.cases import Skip, case, check, same
 from suite.container import Container
-from suite.shell import wait_for
+from suite.shell import run, wait_for
 
 FILE = host.REPO / "compose/docker-compose.yml"
 AUTH = host.REPO / "compose/auth.yml"
@@ -23,11 +24,11 @@ networks: !reset {}
 class Project:
     """`docker compose up`, and down again with its volumes."""
 
-    def __init__(self, world, name, *files):
+    def __init__(self, world, name, *files, override=NO_BRIDGE):
         self.world, self.name = world, name
-        override = pathlib.Path(world.folder("compose")) / "no-bridge.yml"
-        override.write_text(NO_BRIDGE, encoding="utf-8")
-        self.files = [*files, override]
+        last = pathlib.Path(world.folder("compose")) / "no-bridge.yml"
+        last.write_text(override, encoding="utf-8")
+        self.files = [*files, last]
 
     def __enter__(self):
         self("up", "-d", "--no-build")
@@ -84,6 +85,74 @@ def life(world):
         return "healthy, one-off exit 4, restarted, stopped with 0"
 
 
+# One-off containers reach the package registry through this machine's network; a catalogue of their own has
+# one small package in the agents' place.
+ONE_OFF = NO_BRIDGE.replace("network_mode: none", "network_mode: host")
+PACKAGE = "json5"  # small, without dependencies, brings a command that tells its version
+OLD = "2.2.1"
+CATALOGUE = """[engine.small]
+package = "json5"
+binary = "json5"
+version = "{version}"
+disk_mib = 1
+dirs = [".small"]
+"""
+
+
+def offline(result):
+    """Was it the network, not the product?"""
+    return any(word in result.out + result.err for word in ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ETIMEDOUT"))
+
+
+@case("compose: run --rm api sh -lc \"npm install -g PACKAGE\", then scripts/upgrade_agents.sh container, with the service down and up")
+def upgrades(world):
+    """As README and the script say, against the compose file with nothing changed but the network."""
+    etc = pathlib.Path(world.folder("etc"))
+    etc.chmod(0o755)
+    (etc / "engines.toml").write_text(CATALOGUE, encoding="utf-8")
+    override = ONE_OFF.replace("    network_mode: host\n", f"""    network_mode: host
+    environment:
+      PORT: "18000"
+      UI_SHELL_TTYD_PORT: "17681"
+      SKILL_INIT_HTTP_ADDR: 127.0.0.1:18079
+      SKILL_INIT_API_HOST: 127.0.0.1
+      UI_SHELL_TTYD_BIND_HOST: 127.0.0.1
+      SKILL_INIT_ENSURE: "off"
+      SKILL_INIT_ENGINES: small
+      SKILL_INIT_CATALOGUE: /etc/skill-init/engines.toml
+    volumes:
+      - {etc}:/etc/skill-init:ro
+""")
+    project = Project(world, "upgrades", FILE, override=override)
+    config = host.CACHE / "plugins"
+    env = {**world.engine.env, "DOCKER_CONFIG": str(config), "COMPOSE_FILE": ":".join(map(str, project.files)),
+           "COMPOSE_PROJECT_NAME": project.name, "SKILL_RUNNER_IMAGE": world.image}
+    script = host.REPO / "scripts/upgrade_agents.sh"
+    try:
+        done = project("run", "--rm", "-T", "api", "sh", "-lc", f"npm install -g {PACKAGE}@{OLD}", check=False)
+        if done.code != 0 and offline(done):
+            raise Skip(f"no npm registry from inside a container: {done.err[-200:]}")
+        same(f"exit of npm ({done.err[-400:]})", done.code, 0)
+        found = project("run", "--rm", "-T", "api", "sh", "-lc", f"command -v {PACKAGE}; {PACKAGE} --version").out.split("\n")
+        same("where it is", found[0], f"/opt/cache/skill-runner/npm/bin/{PACKAGE}")
+        seen = [found[1]]
+        for up in (False, True):
+            if up:
+                project("up", "-d", "--no-build")
+                project("exec", "-T", "api", "skill-init", "wait", "--ready")
+                project("exec", "-T", "api", "sh", "-lc", f"npm install -g {PACKAGE}@{OLD}")
+            done = run(["sh", script, "container"], env=env, check=False, timeout=300)
+            same(f"exit of the script, service {'up' if up else 'down'} ({(done.err + done.out)[-600:]})", done.code, 0)
+            check(done.out.rstrip().endswith("Container upgrade done."), done.out)
+            way = ("exec", "-T", "api") if up else ("run", "--rm", "-T", "api")
+            version = project(*way, "sh", "-lc", f"{PACKAGE} --version").out.strip()
+            check(version and version != seen[0], f"not upgraded: {version}")
+            seen.append(version)
+    finally:
+        project("down", "-v", "-t", "5", check=False)
+    return f"{seen[0]} installed in a one-off container, upgraded to {seen[1]} with the service down and up"
+
+
 @case("compose: with auth.yml the UI and the terminal ask for the password of the secret file")
 def auth(world):
     """401 without, 200 with."""
@@ -98,7 +167,6 @@ def auth(world):
         with Project(world, "auth", FILE, AUTH) as project:
             box = project.box()
             box.ready()
-            import base64
             basic = f"Authorization: Basic {base64.b64encode(f'admin:{password}'.encode()).decode()}"
             same("protected API without", box.http("/v1/engines/auth-status")[0], 401)
             same("terminal without", box.http("/", 7681)[0], 401)

@@ -1,7 +1,13 @@
 """The image itself: what is in it, what is not, who it runs as."""
 
+import functools
+import hashlib
+import http.server
 import json
+import pathlib
+import threading
 
+from suite import host
 from suite.cases import case, check, same
 
 ENGINES = ("codex", "gemini", "iflow", "opencode")
@@ -21,7 +27,7 @@ def facts(world):
     same("working directory", shown["WorkingDir"], "/app")
     same("ports", sorted(shown["ExposedPorts"]), ["7681/tcp", "8000/tcp", "8079/tcp"])
     same("stop signal", shown["StopSignal"], "SIGTERM")
-    same("health check", shown["Healthcheck"]["Test"], ["CMD", "/sbin/skill-init", "health"])
+    same("health check", shown["Healthcheck"]["Test"], ["CMD", "/sbin/skill-init", "health", "--hold", "10s"])
     same("licence label", shown["Labels"]["org.opencontainers.image.licenses"], "MIT OR Apache-2.0")
     return "entrypoint /sbin/skill-init entrypoint, 10001:10001, 8000 7681 8079, SIGTERM"
 
@@ -57,6 +63,48 @@ def tools(world):
     check(any(line.startswith("ttyd version 1.7.7") for line in shown), f"ttyd 1.7.7: {shown}")
     same("uid", shown[-1], "10001")
     return f"{shown[0]}, node {shown[1]}, ttyd 1.7.7, no agent CLI"
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder without a word."""
+
+    def log_message(self, *_):
+        """Nothing."""
+
+
+@case("image: ttyd is downloaded for amd64 and for arm64, and only what has the checksum gets in")
+def ttyd_by_checksum(world):
+    """From a mirror (TTYD_URL) that serves other bytes: refused; with their checksum: taken. No third architecture."""
+    mirror = pathlib.Path(world.folder("mirror"))
+    (mirror / "1.7.7").mkdir()
+    sums = {}
+    for arch, asset in (("amd64", "ttyd.x86_64"), ("arm64", "ttyd.aarch64")):
+        content = f"stands in for {asset}\n".encode()
+        (mirror / "1.7.7" / asset).write_bytes(content)
+        sums[arch] = hashlib.sha256(content).hexdigest()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(mirror)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def build(arch, *arguments):
+        words = [word for argument in (f"TARGETARCH={arch}", f"TTYD_URL=http://127.0.0.1:{server.server_port}", *arguments)
+                 for word in ("--build-arg", argument)]
+        context = host.CACHE / "context"
+        return world.engine.docker("build", "--network", "host", "-f", context / "image/Dockerfile", "--target", "ttyd-download",
+                                   "-t", "ttyd-of-the-suite", *words, context, check=False, timeout=600)
+
+    try:
+        for arch, digest in sums.items():
+            refused = build(arch)
+            check(refused.code != 0 and "did NOT match" in refused.err, f"{arch}: other bytes got in: {refused.err[-500:]}")
+            taken = build(arch, f"TTYD_SHA256_{arch.upper()}={digest}")
+            same(f"{arch}: exit with the right checksum ({taken.err[-300:]})", taken.code, 0)
+        other = build("riscv64")
+        check(other.code != 0 and "no ttyd for 'riscv64'" in other.err, f"riscv64: {other.err[-500:]}")
+    finally:
+        server.shutdown()
+        server.server_close()
+        world.engine.docker("rmi", "ttyd-of-the-suite", check=False)
+    return "amd64 and arm64: wrong bytes refused, right ones taken; riscv64 refused with the reason"
 
 
 @case("image: the pre-made folders belong to 10001, and group 0 has the same rights")

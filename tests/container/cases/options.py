@@ -4,17 +4,13 @@ import json
 import os
 import pathlib
 
+from suite import expect
 from suite.cases import case, check, same
 from suite.shell import run, wait_for
 
 QUIET = ("-e", "SKILL_INIT_ENSURE=off")
 # Plenty of CPU per run, so that the option under test is what binds.
 WIDE = (*QUIET, "-e", "SKILL_RUNNER_CPU_FACTOR=8")
-
-
-def landlock(box):
-    """The kernel's own verdict, as the probe tells it."""
-    return json.loads(box.exec("skill-init", "probe", "--json").out)["landlock"]
 
 
 def binds(box, resource, runs):
@@ -26,21 +22,25 @@ def binds(box, resource, runs):
 
 
 def boots(world, *options, look=None, **more):
-    """Ready with `options`; returns the evidence of `look`."""
+    """Ready with `options`, with the numbers that follow from them; returns the evidence, `look`'s in front."""
     with world.start(*options, **more) as box:
         box.ready()
         same("GET /", box.http("/")[0], 200)
-        words = look(box) if look else ""
+        words = [look(box)] if look else []
+        words.append(expect.agrees(box))
         same("exit", box.stop(), 0)
-        return f"ready, {words}" if words else "ready, exit 0"
+        return "ready, " + ", ".join(words)
 
 
-def rights(box):
-    """Uid, capabilities and no_new_privs of the worker, and the Landlock verdict."""
+def rights(box, uid="10001", no_new_privileges=None):
+    """Uid, capabilities and no_new_privs of the worker against what was asked for."""
     pid = box.service("api")["pid"]
     shown = dict(line.split(":\t", 1) for line in box.sh(f"cat /proc/{pid}/status").splitlines() if ":\t" in line)
-    return (f"worker uid {shown['Uid'].split()[0]}, CapEff {shown['CapEff']}, NoNewPrivs {shown['NoNewPrivs']}, "
-            f"landlock {json.dumps(landlock(box))[:160]}")
+    same("uid of the worker", shown["Uid"].split()[0], uid)
+    same("effective capabilities of the worker", shown["CapEff"], "0" * 16)
+    if no_new_privileges is not None:
+        same("NoNewPrivs of the worker", shown["NoNewPrivs"], no_new_privileges)
+    return f"worker uid {uid}, CapEff {shown['CapEff']}, NoNewPrivs {shown['NoNewPrivs']}"
 
 
 @case("option: --read-only with tmpfs")
@@ -57,23 +57,19 @@ def nothing_writable(world):
         wait_for("it is ready or has ended", lambda: not box.running() or box.http("/readyz", 8079)[0] == 200, 60)
         log = box.logs()
         check("/data" in log, f"/data is named: {log[-800:]}")
-        return "ready" if box.running() else f"exit {box.inspect('.State.ExitCode')}, paths named"
+        return f"ready, {expect.agrees(box)}" if box.running() else f"exit {box.inspect('.State.ExitCode')}, paths named"
 
 
 @case("option: --user 12345:0")
 def arbitrary_uid(world):
     """As OpenShift does."""
-    return boots(world, *QUIET, "--user", "12345:0", look=rights)
+    return boots(world, *QUIET, "--user", "12345:0", look=lambda box: rights(box, uid="12345"))
 
 
 @case("option: --user 0 runs the services as 10001, without capabilities")
 def root(world):
     """SKILL_INIT_USER of the image."""
-    def look(box):
-        words = rights(box)
-        check("uid 10001" in words and "CapEff 0000000000000000" in words and "NoNewPrivs 1" in words, words)
-        return words
-    return boots(world, *QUIET, "--user", "0", look=look)
+    return boots(world, *QUIET, "--user", "0", look=lambda box: rights(box, no_new_privileges="1"))
 
 
 @case("option: --cap-drop ALL")
@@ -89,7 +85,7 @@ def powerless_root(world):
         wait_for("it is ready or has ended", lambda: not box.running() or box.http("/readyz", 8079)[0] == 200, 60)
         log = box.logs()
         if box.running():
-            return f"ready: {rights(box)}"
+            return f"ready: {rights(box, uid='0')}, {expect.agrees(box)}"
         check("CAP_SETUID" in log or "setuid" in log.lower() or "SKILL_INIT_USER" in log, log[-600:])
         return f"exit {box.inspect('.State.ExitCode')} with the reason"
 
@@ -97,7 +93,7 @@ def powerless_root(world):
 @case("option: no-new-privileges")
 def no_new_privileges(world):
     """Landlock needs it anyway."""
-    return boots(world, *QUIET, "--security-opt", "no-new-privileges", look=rights)
+    return boots(world, *QUIET, "--security-opt", "no-new-privileges", look=lambda box: rights(box, no_new_privileges="1"))
 
 
 @case("option: --memory counts")
@@ -145,6 +141,7 @@ def operator_verdict(world):
             box.ready()
             env = json.loads(box.http("/env")[1])
             same("LANDLOCK_ENABLED", env.get("LANDLOCK_ENABLED"), value)
+            expect.agrees(box)
             seen.append(value)
     return f"{seen}"
 
@@ -183,8 +180,8 @@ def old_volumes(world):
         box.ready()
         same("owner", box.sh("stat -c %u /data /data/runs/old/result.json /opt/cache/skill-runner/agent-home/.codex")
              .split(), ["10001"] * 3)
-        words = rights(box)
-    return f"as 10001: {as_user}; as root: repaired, {words[:60]}"
+        words = f"{rights(box)}, {expect.agrees(box)}"
+    return f"as 10001: {as_user}; as root: repaired, {words}"
 
 
 @case("volumes: a full /data is told, and the container still starts")
@@ -203,7 +200,7 @@ def full(world):
             box.ready()
             log = box.logs()
             check("No space left" in log or "ENOSPC" in log, f"the log says so: {log[-800:]}")
-            return "ready; the log names the full volume"
+            return f"ready; the log names the full volume; {expect.agrees(box)}"
     finally:
         run(["umount", "-l", folder])
 

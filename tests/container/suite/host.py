@@ -22,6 +22,10 @@ PROGRAMS = {
     "nsenter": "util-linux",
     "npm": "npm",
     "xz": "xz-utils",
+    "qemu-system-x86_64": "qemu-system-x86",
+    "busybox": "busybox-static",
+    "cpio": "cpio",
+    "jq": "jq",
 }
 
 _updated = False
