@@ -52,7 +52,11 @@ impl ApiError {
     }
     /// 429: the queue is full; nothing was written.
     pub fn queue_full() -> Self {
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "Execution queue is full, please retry later")
+        Self::too_many("Execution queue is full, please retry later")
+    }
+    /// 429: later there may be room.
+    pub fn too_many(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, detail)
     }
     /// 501: part of the documented surface that this worker does not serve yet (docs/compat.md).
     pub fn not_implemented(what: &str) -> Self {
@@ -86,6 +90,10 @@ impl std::fmt::Display for ApiError {
 
 impl From<std::io::Error> for ApiError {
     fn from(error: std::io::Error) -> Self {
+        if matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded) {
+            tracing::error!(%error, "a volume of the worker is full");
+            return Self::new(StatusCode::INSUFFICIENT_STORAGE, "no room is left on the worker's volume");
+        }
         Self::internal(error)
     }
 }

@@ -7,6 +7,7 @@ use crate::{
     engines::{Engines, process::Reason},
     error::{ApiError, ApiResult},
     events::Hub,
+    packages::Installs,
     runs::Live,
     skills::Registry,
     store::{Kind, Request, Run, Store, StoreError},
@@ -42,6 +43,8 @@ pub struct App {
     pub(crate) upgrading: Arc<Mutex<()>>,
     /// Held while opencode is asked for its models.
     pub(crate) probing_models: Arc<Mutex<()>>,
+    /// Skill packages on their way into the skills folder.
+    pub(crate) installs: Installs,
     /// The stop, once asked for.
     pub stop: Stop,
 }
@@ -92,11 +95,13 @@ impl App {
             live: Arc::default(),
             upgrading: Arc::default(),
             probing_models: Arc::default(),
+            installs: Installs::default(),
             stop: Stop::default(),
             config,
         });
         app.take_limits().await;
         app.settle_upgrades().await;
+        app.settle_installs().await;
         app.recover().await.map_err(|source| StartError::Store { path: path.clone(), source })?;
         app.schedule();
         Ok(app)
@@ -123,6 +128,9 @@ impl App {
         let within = self.config.stop_grace.saturating_sub(Duration::from_secs(1)).max(Duration::from_millis(500));
         if !self.live.empty(within).await {
             tracing::warn!("runs are still ending; the next start settles them");
+        }
+        if !self.installs.idle(Duration::from_millis(500)).await {
+            tracing::warn!("a skill package is still being installed; the next start settles it");
         }
     }
 }

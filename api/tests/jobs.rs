@@ -283,19 +283,7 @@ fn cleanup_removes_what_has_ended_and_keeps_what_runs() {
 #[test]
 fn a_temporary_skill_is_checked_and_run() {
     let worker = worker();
-    let dir = tempfile::tempdir().unwrap();
-    write_skill(dir.path(), "passing", &json!({}));
-    let read = |name: &str| fs::read(dir.path().join("passing").join(name)).unwrap();
-    let names = [
-        "SKILL.md",
-        "assets/runner.json",
-        "assets/input.schema.json",
-        "assets/parameter.schema.json",
-        "assets/output.schema.json",
-    ];
-    let contents: Vec<(String, Vec<u8>)> = names.iter().map(|name| (format!("passing/{name}"), read(name))).collect();
-    let entries: Vec<(&str, &[u8])> = contents.iter().map(|(n, c)| (n.as_str(), c.as_slice())).collect();
-    let package = zip(&entries);
+    let package = package("passing", &json!({}));
     let created = worker.post("/v1/temp-skill-runs", &json!({"parameter": {"n": 1}})).json();
     let id = created["request_id"].as_str().unwrap().to_owned();
     let upload = format!("/v1/temp-skill-runs/{id}/upload");

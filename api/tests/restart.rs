@@ -10,15 +10,16 @@
 )]
 
 mod common;
-use common::*;
+use common::{
+    program::{Program, Random},
+    *,
+};
 use serde_json::{Value, json};
 use std::{
     fs,
     io::Read,
-    net::{SocketAddr, TcpListener, TcpStream},
-    os::unix::net::UnixDatagram,
+    net::TcpStream,
     path::Path,
-    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -89,62 +90,6 @@ fn limits_that_init_publishes_are_taken_over() {
     assert_eq!(worker.app.admission.load().limits.max_concurrent, 3);
 }
 
-/// The real program over a folder; ready when this returns.
-struct Program {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Program {
-    fn start(dir: &Path) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let socket = dir.join("notify.sock");
-        let _ = fs::remove_file(&socket);
-        let notify = UnixDatagram::bind(&socket).unwrap();
-        notify.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_skill-api"))
-            .env_clear()
-            .env("PATH", std::env::var("PATH").unwrap())
-            .env("PORT", port.to_string())
-            .env("SKILL_INIT_API_HOST", "127.0.0.1")
-            .env("SKILL_RUNNER_RUNTIME_MODE", "local")
-            .env("SKILL_RUNNER_LOCAL_ROOT", dir)
-            .env("SKILL_RUNNER_MAX_CONCURRENT", "3")
-            .env("SKILL_INIT_STOP_GRACE", "3s")
-            .env("NOTIFY_SOCKET", &socket)
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut buffer = [0; 256];
-        let n = notify.recv(&mut buffer).unwrap_or_else(|error| panic!("no READY=1: {error}"));
-        assert!(buffer[..n].starts_with(b"READY=1"));
-        Self { child, address: SocketAddr::from(([127, 0, 0, 1], port)) }
-    }
-
-    /// As `request`, but a worker that dies meanwhile gives nothing.
-    fn try_json(&self, method: &str, path: &str, body: &Value) -> Option<Value> {
-        use std::io::Write;
-        let mut stream = TcpStream::connect(self.address).ok()?;
-        let body = body.to_string();
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).ok()?;
-        let mut raw = String::new();
-        stream.read_to_string(&mut raw).ok()?;
-        let (head, body) = raw.split_once("\r\n\r\n")?;
-        head.starts_with("HTTP/1.1 200").then(|| serde_json::from_str(body).ok()).flatten()
-    }
-}
-
-impl Drop for Program {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 fn agents_of(data: &Path) -> Vec<String> {
     let mark = format!("SKILL_RUNNER_RUN_DIR={}/", data.join("runs").display());
     let entries = fs::read_dir("/proc").unwrap().flatten();
@@ -172,19 +117,13 @@ fn killed_at_fifty_random_moments_nothing_is_lost_doubled_leaked_or_left_behind(
             codex_says(r#"{"answer": 7, "__SKILL_DONE__": true}"#)
         ),
     );
-    let mut seed = 0x2545_F491_4F6C_DD1D_u64;
-    let mut random = move |below: u64| {
-        seed ^= seed << 13;
-        seed ^= seed >> 7;
-        seed ^= seed << 17;
-        seed % below
-    };
+    let mut random = Random::new(0x2545_F491_4F6C_DD1D);
     let mut known: Vec<String> = Vec::new();
     for _ in 0..50 {
         let mut program = Program::start(&root);
-        let until = Instant::now() + Duration::from_millis(random(900));
+        let until = Instant::now() + Duration::from_millis(random.below(900));
         while Instant::now() < until {
-            let body = json!({"skill_id": "demo", "parameter": {"n": random(1_000_000)}, "runtime_options": {"no_cache": random(2) == 0}});
+            let body = json!({"skill_id": "demo", "parameter": {"n": random.below(1_000_000)}, "runtime_options": {"no_cache": random.below(2) == 0}});
             if let Some(created) = program.try_json("POST", "/v1/jobs", &body) {
                 known.push(created["request_id"].as_str().unwrap().to_owned());
             }

@@ -1,6 +1,6 @@
 //! `/v1/engines`: list, models, authentication status, upgrades. None of them waits for a CLI.
 
-use super::extract::Body;
+use super::extract::{Body, Path};
 use crate::{
     engines::{models::NewSnapshot, upgrades::NewUpgrade},
     error::{ApiError, ApiResult},
@@ -8,7 +8,7 @@ use crate::{
 };
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::State,
     routing::{get, post},
 };
 use serde_json::{Value, json};

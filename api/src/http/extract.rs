@@ -3,7 +3,7 @@
 use crate::error::ApiError;
 use axum::{
     Json,
-    extract::{FromRequest, FromRequestParts, Query, Request},
+    extract::{FromRequest, FromRequestParts, Multipart, Query, Request},
     http::request::Parts,
 };
 use serde::de::DeserializeOwned;
@@ -32,6 +32,34 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
         Query::<T>::from_request_parts(parts, state)
             .await
             .map(|Query(value)| Self(value))
+            .map_err(|rejection| ApiError::unprocessable(rejection.body_text()))
+    }
+}
+
+/// A part of the path; one that is no UTF-8 names nothing: 404.
+#[derive(Debug, Clone, Copy)]
+pub struct Path<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = ApiError;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        axum::extract::Path::<T>::from_request_parts(parts, state)
+            .await
+            .map(|axum::extract::Path(value)| Self(value))
+            .map_err(|_| ApiError::not_found("Not Found"))
+    }
+}
+
+/// A multipart form; anything else is 422.
+#[derive(Debug)]
+pub struct Form(pub Multipart);
+
+impl<S: Send + Sync> FromRequest<S> for Form {
+    type Rejection = ApiError;
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        Multipart::from_request(request, state)
+            .await
+            .map(Self)
             .map_err(|rejection| ApiError::unprocessable(rejection.body_text()))
     }
 }

@@ -1,6 +1,9 @@
 //! `/v1/jobs` and `/v1/temp-skill-runs`: create, upload, cancel, cleanup; the reads are shared.
 
-use super::{extract::Body, live, reads, upload};
+use super::{
+    extract::{Body, Form, Path},
+    live, reads, upload,
+};
 use crate::{
     error::ApiResult,
     runs::{CancelOutcome, Cleaned, Created, NewJob, NewTemp},
@@ -9,7 +12,7 @@ use crate::{
 };
 use axum::{
     Json, Router,
-    extract::{DefaultBodyLimit, Multipart, Path, State},
+    extract::{DefaultBodyLimit, State},
     routing::{get, post},
 };
 use serde_json::{Value, json};
@@ -67,7 +70,7 @@ fn uploaded(created: &Created, files: &[String]) -> Json<Value> {
     }))
 }
 
-async fn upload_job(State(app): State<Shared>, Path(id): Path<String>, form: Multipart) -> ApiResult<Json<Value>> {
+async fn upload_job(State(app): State<Shared>, Path(id): Path<String>, Form(form): Form) -> ApiResult<Json<Value>> {
     app.uploadable(Kind::Job, &id).await?;
     let folder = app.config.requests_dir().join(&id);
     let received = upload::receive(form, &folder, &[("file", app.config.upload_max)]).await?;
@@ -75,7 +78,7 @@ async fn upload_job(State(app): State<Shared>, Path(id): Path<String>, form: Mul
     Ok(uploaded(&created, &files))
 }
 
-async fn upload_temp(State(app): State<Shared>, Path(id): Path<String>, form: Multipart) -> ApiResult<Json<Value>> {
+async fn upload_temp(State(app): State<Shared>, Path(id): Path<String>, Form(form): Form) -> ApiResult<Json<Value>> {
     app.uploadable(Kind::Temp, &id).await?;
     let folder = app.config.requests_dir().join(&id);
     let fields = [("skill_package", app.config.temp_package_max), ("file", app.config.upload_max)];

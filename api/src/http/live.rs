@@ -3,7 +3,10 @@
 //! A stream reads the log from its cursor on and then waits for the bell; between two events it costs one timer. Lines
 //! go from disk to the socket as they are: they are JSON without newlines.
 
-use super::{extract::Params, reads::At};
+use super::{
+    extract::{Params, Path},
+    reads::At,
+};
 use crate::{
     error::{ApiError, ApiResult},
     events::{self, Mark, Page},
@@ -14,7 +17,7 @@ use crate::{
 };
 use axum::{
     body::Body,
-    extract::{Path, State},
+    extract::State,
     http::{
         HeaderMap,
         header::{CACHE_CONTROL, CONTENT_TYPE},

@@ -1,6 +1,6 @@
 //! What a request and its run answer: status, result, artifacts, bundles, logs.
 
-use super::extract::{Body, Params};
+use super::extract::{Body, Params, Path};
 use crate::{
     error::{ApiError, ApiResult},
     files,
@@ -13,7 +13,7 @@ use crate::{
 use axum::{
     Json,
     body::Body as Bytes,
-    extract::{Path, State},
+    extract::State,
     http::{
         HeaderValue,
         header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE},

@@ -1,17 +1,12 @@
 //! `GET /v1/skills` and `/v1/skills/{id}`.
 
+use super::extract::Path;
 use crate::{
     error::{ApiError, ApiResult},
     skills::Skill,
     state::Shared,
 };
-use axum::{
-    Json, Router,
-    extract::{Path, State},
-    http::header::CONTENT_TYPE,
-    response::IntoResponse,
-    routing::get,
-};
+use axum::{Json, Router, extract::State, http::header::CONTENT_TYPE, response::IntoResponse, routing::get};
 
 pub(super) fn router(app: &Shared) -> Router {
     Router::new().route("/v1/skills", get(list)).route("/v1/skills/{id}", get(one)).with_state(app.clone())

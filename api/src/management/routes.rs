@@ -6,7 +6,7 @@ use crate::{
     events,
     http::{
         self, EventsQuery, HistoryQuery, RangeQuery,
-        extract::{Body, Params},
+        extract::{Body, Params, Path},
     },
     runs::{CancelOutcome, RunFolder},
     skills::Skill,
@@ -16,7 +16,7 @@ use crate::{
 };
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::State,
     response::Response,
     routing::{get, post},
 };

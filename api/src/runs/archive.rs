@@ -13,7 +13,7 @@ use std::{
     io::{self, BufReader, BufWriter, Read, Write},
     path::Path,
 };
-use zip::{ZipArchive, ZipWriter, write::SimpleFileOptions};
+use zip::{ZipWriter, unstable::read::ZipIterable, write::SimpleFileOptions};
 
 /// How much may come out of an archive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +39,14 @@ pub enum ArchiveError {
     /// It is not a zip, or broken.
     #[error("not a readable zip archive: {0}")]
     Zip(#[from] zip::result::ZipError),
+    /// An entry's content.
+    #[error("the entry {name:?} is damaged: {error}")]
+    Damaged {
+        /// Which.
+        name: String,
+        /// The decoder's words.
+        error: io::Error,
+    },
     /// The disk said no.
     #[error("the archive could not be unpacked: {0}")]
     Io(#[from] io::Error),
@@ -61,22 +69,26 @@ impl ArchiveError {
     pub fn into_api(self) -> crate::error::ApiError {
         match self {
             Self::TooLarge(_) => crate::error::ApiError::too_large(self.to_string()),
-            Self::Io(error) => crate::error::ApiError::internal(error),
+            Self::Io(error) => error.into(),
             other => crate::error::ApiError::bad_request(other.to_string()),
         }
     }
 }
 
 /// Unpacks into an empty folder; gives the files, sorted. On an error the folder's content is to be thrown away.
+///
+/// Entry by entry: memory does not grow with what the archive's directory claims, and a name that is there twice is seen.
 pub fn unpack(archive: &Path, into: &Path, bounds: Bounds) -> Result<Vec<String>, ArchiveError> {
-    let mut zip = ZipArchive::new(BufReader::new(File::open(archive)?))?;
+    let mut zip = ZipIterable::try_new(BufReader::new(File::open(archive)?), zip::read::Config::default())?
+        .enforce_header_consistency(true);
     if zip.len() > bounds.entries {
         return Err(ArchiveError::TooLarge(format!("{} entries, the limit is {}", zip.len(), bounds.entries)));
     }
     fs::create_dir_all(into)?;
     let (mut left, mut names, mut seen) = (bounds.bytes, Vec::new(), HashSet::new());
-    for at in 0..zip.len() {
-        let entry = zip.by_index(at)?;
+    let mut entries = zip.files_with_reader(BufReader::new(File::open(archive)?), zip::ZipReadOptions::default())?;
+    while let Some(entry) = entries.next() {
+        let mut entry = entry?;
         let name = entry.name()?.into_owned();
         let relative = files::plain_relative(&name).ok_or_else(|| ArchiveError::UnsafePath(name.clone()))?;
         let kind = entry.unix_mode().unwrap_or(0) & 0o170_000;
@@ -85,23 +97,22 @@ pub fn unpack(archive: &Path, into: &Path, bounds: Bounds) -> Result<Vec<String>
         }
         let target = into.join(&relative);
         if entry.is_dir() || kind == 0o040_000 {
-            fs::create_dir_all(&target)?;
+            fs::create_dir_all(&target).map_err(|error| refused(&name, error))?;
             continue;
         }
         if !seen.insert(relative.clone()) {
             return Err(ArchiveError::Twice(name));
         }
         if let Some(parent) = target.parent() {
-            fs::create_dir_all(parent)?;
+            fs::create_dir_all(parent).map_err(|error| refused(&name, error))?;
         }
         let allowed = left.min(entry.compressed_size().max(1).saturating_mul(bounds.ratio).max(1 << 20));
         let executable = entry.unix_mode().unwrap_or(0) & 0o111 != 0;
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, if executable { 0o755 } else { 0o644 });
-        let mut out = BufWriter::new(options.open(&target)?);
-        let written = io::copy(&mut entry.take(allowed + 1), &mut out)?;
-        out.flush()?;
+        let out = options.open(&target).map_err(|error| refused(&name, error))?;
+        let written = copy(&mut entry, out, allowed, &name)?;
         if written > allowed {
             let limit = if allowed == left { format!("{} bytes in all", bounds.bytes) } else { "its ratio".to_owned() };
             return Err(ArchiveError::TooLarge(format!("the entry {name:?} goes beyond the limit ({limit})")));
@@ -111,6 +122,34 @@ pub fn unpack(archive: &Path, into: &Path, bounds: Bounds) -> Result<Vec<String>
     }
     names.sort();
     Ok(names)
+}
+
+/// Copies until the end or just beyond `allowed`. What cannot be read is the archive's fault, the rest the disk's.
+fn copy(entry: &mut impl Read, mut out: File, allowed: u64, name: &str) -> Result<u64, ArchiveError> {
+    let mut buffer = vec![0; 64 * 1024];
+    let mut written = 0;
+    while written <= allowed {
+        let n = match entry.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(ArchiveError::Damaged { name: name.to_owned(), error }),
+        };
+        out.write_all(buffer.get(..n).unwrap_or_default())?;
+        written += n as u64;
+    }
+    Ok(written)
+}
+
+/// A path that collides with an earlier entry, or that no file system takes, is the archive's fault.
+fn refused(name: &str, error: io::Error) -> ArchiveError {
+    match error.kind() {
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory => {
+            ArchiveError::Twice(name.to_owned())
+        }
+        io::ErrorKind::InvalidFilename | io::ErrorKind::InvalidInput => ArchiveError::UnsafePath(name.to_owned()),
+        _ => ArchiveError::Io(error),
+    }
 }
 
 /// A line of a bundle's manifest.

@@ -14,6 +14,7 @@ use crate::{
     admission::Place,
     error::{ApiError, ApiResult},
     files,
+    packages::{Package, top_folder},
     skills::{Mode, Skill},
     state::App,
     store::{Kind, Request, Run, RunStatus},
@@ -461,15 +462,9 @@ fn install_temp(folder: &Path, package: &Path, bounds: Bounds, engines: &[String
     let (incoming, target) = (folder.join(format!(".skill-{}", Uuid::new_v4())), folder.join("skill"));
     let result = (|| {
         archive::unpack(package, &incoming, bounds).map_err(archive::ArchiveError::into_api)?;
-        let mut tops: Vec<_> = std::fs::read_dir(&incoming)?.flatten().map(|entry| entry.path()).collect();
-        let top = match (tops.pop(), tops.is_empty()) {
-            (Some(top), true) if top.is_dir() => top,
-            _ => return Err(ApiError::bad_request("a skill package has exactly one top folder")),
-        };
+        let top = top_folder(&incoming).map_err(ApiError::bad_request)?;
+        Package::check(&top, engines).map_err(|problems| ApiError::bad_request(problems.join("; ")))?;
         let (skill, _) = Skill::read(&top, engines).map_err(|problem| ApiError::bad_request(problem.to_string()))?;
-        if top.file_name().is_none_or(|name| name != skill.id.as_str()) {
-            return Err(ApiError::bad_request(format!("the package's folder is not called '{}'", skill.id)));
-        }
         files::remove_tree(&target)?;
         std::fs::rename(&incoming, &target)?;
         let path = target.join(&skill.id);

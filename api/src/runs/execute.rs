@@ -213,7 +213,7 @@ impl App {
         self.config.requests_dir().join(request_id).join("skill").join(skill_id)
     }
 
-    async fn prepare(&self, run: &Run, folder: RunFolder) -> Result<Prepared, (&'static str, String)> {
+    async fn prepare(self: &Arc<Self>, run: &Run, folder: RunFolder) -> Result<Prepared, (&'static str, String)> {
         let skill = self.skill_of(run).await.map_err(|message| ("SKILL_NOT_FOUND", message))?;
         let request = match self.store.request(&run.request_id).await {
             Ok(Some(request)) => request,
@@ -221,13 +221,18 @@ impl App {
             Err(error) => return Err(("INTERNAL_ERROR", error.to_string())),
         };
         let options = Options::parse(&request.options).map_err(|error| ("OPTIONS_INVALID", error.to_string()))?;
-        let run = run.clone();
+        let (app, run) = (Arc::clone(self), run.clone());
         tokio::task::spawn_blocking(move || {
+            // From here to the end of the copy the skill is one version, whatever is being installed.
+            let held = app.installs.hold();
+            let (skill, _) = Skill::read(&skill.path, app.engines.names())
+                .map_err(|problem| ("SKILL_INVALID", problem.to_string()))?;
             let contract = Contract::of(&skill).map_err(|message| ("SKILL_INVALID", message))?;
             let io = |error: std::io::Error| ("RUN_FOLDER_UNUSABLE", error.to_string());
             let copy = skill_copy::copy(&skill, &contract, &folder, &run.engine).map_err(io)?;
             let overrides = crate::engines::write_configs(&run.engine, &skill.path, folder.path())
                 .map_err(|error| ("ENGINE_CONFIG_INVALID", error.to_string()))?;
+            drop(held);
             let input: Value = std::fs::read(folder.path().join("input.json"))
                 .and_then(|bytes| Ok(serde_json::from_slice(&bytes)?))
                 .map_err(io)?;

@@ -29,5 +29,6 @@ pub use execute::SettledRun;
 pub use folder::{Logs, RunFolder, Stream};
 pub use options::Options;
 pub use outcome::{Outcome, RepairLevel};
+pub(crate) use prompt::problem as prompt_problem;
 pub(crate) use recorder::Input;
 pub use upkeep::Cleaned;

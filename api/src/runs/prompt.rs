@@ -44,6 +44,11 @@ pub(super) fn render(
     Ok(if rendered.starts_with('-') { format!("Prompt:\n{rendered}") } else { rendered })
 }
 
+/// What is wrong with a template's syntax, if anything.
+pub(crate) fn problem(template: &str) -> Option<String> {
+    Environment::new().template_from_str(template).err().map(|error| error.to_string())
+}
+
 fn lines(value: &Value) -> String {
     match value.as_object() {
         Some(map) if map.is_empty() => "(none)".to_owned(),

@@ -74,6 +74,9 @@ impl App {
             Ok(_) => {}
             Err(error) => tracing::error!(%error, "old runs cannot be removed"),
         }
+        if let Err(error) = self.store.expire_installs(before(self.config.run_retention)).await {
+            tracing::error!(%error, "old installation records cannot be removed");
+        }
     }
 
     /// Removes every run that has ended, every request without a run, and the cache.

@@ -4,56 +4,58 @@
 
 /// `name` and `description`, where given.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct FrontMatter {
-    pub(super) name: Option<String>,
+pub(crate) struct FrontMatter {
+    pub(crate) name: Option<String>,
     pub(super) description: Option<String>,
 }
 
-/// Reads the block between the first two `---` lines; a file without one has none.
-pub(super) fn parse(text: &str) -> FrontMatter {
-    let mut out = FrontMatter::default();
-    let text = text.trim_start_matches('\u{feff}');
-    let mut lines = text.lines().peekable();
-    if lines.next().map(str::trim_end) != Some("---") {
-        return out;
-    }
-    while let Some(line) = lines.next() {
-        if line.trim_end() == "---" {
-            break;
+impl FrontMatter {
+    /// Reads the block between the first two `---` lines; a file without one has none.
+    pub(crate) fn parse(text: &str) -> Self {
+        let mut out = Self::default();
+        let text = text.trim_start_matches('\u{feff}');
+        let mut lines = text.lines().peekable();
+        if lines.next().map(str::trim_end) != Some("---") {
+            return out;
         }
-        if line.starts_with([' ', '\t', '#']) {
-            continue;
-        }
-        let Some((key, rest)) = line.split_once(':') else { continue };
-        let rest = rest.trim();
-        let mut continued = Vec::new();
-        while let Some(next) = lines.peek() {
-            if next.starts_with([' ', '\t']) || (next.trim().is_empty() && !continued.is_empty()) {
-                continued.push(next.trim().to_owned());
-                lines.next();
-            } else {
+        while let Some(line) = lines.next() {
+            if line.trim_end() == "---" {
                 break;
             }
-        }
-        let value = match rest.chars().next() {
-            Some('|') => continued.join("\n").trim_end().to_owned(),
-            Some('>') => continued.join(" ").trim_end().to_owned(),
-            _ => {
-                let mut value = unquote(rest).to_owned();
-                for part in continued.iter().filter(|part| !part.is_empty()) {
-                    value.push(' ');
-                    value.push_str(part);
-                }
-                value
+            if line.starts_with([' ', '\t', '#']) {
+                continue;
             }
-        };
-        match key.trim() {
-            "name" => out.name = Some(value),
-            "description" => out.description = Some(value),
-            _ => {}
+            let Some((key, rest)) = line.split_once(':') else { continue };
+            let rest = rest.trim();
+            let mut continued = Vec::new();
+            while let Some(next) = lines.peek() {
+                if next.starts_with([' ', '\t']) || (next.trim().is_empty() && !continued.is_empty()) {
+                    continued.push(next.trim().to_owned());
+                    lines.next();
+                } else {
+                    break;
+                }
+            }
+            let value = match rest.chars().next() {
+                Some('|') => continued.join("\n").trim_end().to_owned(),
+                Some('>') => continued.join(" ").trim_end().to_owned(),
+                _ => {
+                    let mut value = unquote(rest).to_owned();
+                    for part in continued.iter().filter(|part| !part.is_empty()) {
+                        value.push(' ');
+                        value.push_str(part);
+                    }
+                    value
+                }
+            };
+            match key.trim() {
+                "name" => out.name = Some(value),
+                "description" => out.description = Some(value),
+                _ => {}
+            }
         }
+        out
     }
-    out
 }
 
 fn unquote(text: &str) -> &str {
@@ -72,10 +74,10 @@ mod tests {
     #[test]
     fn plain_quoted_and_folded_values_are_read() {
         let text = "---\nname: demo # the id\ndescription: >-\n  two\n  lines\nmetadata:\n  name: not this\n---\nname: nor this\n";
-        let read = parse(text);
+        let read = FrontMatter::parse(text);
         assert_eq!(read.name.as_deref(), Some("demo"));
         assert_eq!(read.description.as_deref(), Some("two lines"));
-        assert_eq!(parse("---\nname: \"a: b\"\n---").name.as_deref(), Some("a: b"));
-        assert_eq!(parse("# no front matter"), FrontMatter::default());
+        assert_eq!(FrontMatter::parse("---\nname: \"a: b\"\n---").name.as_deref(), Some("a: b"));
+        assert_eq!(FrontMatter::parse("# no front matter"), FrontMatter::default());
     }
 }

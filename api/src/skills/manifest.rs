@@ -3,7 +3,7 @@
 //! Lenient where the documented discovery is (only the two files are needed), strict about what would make a run
 //! meaningless: an id that is no plain name, no engine left, an unknown execution mode.
 
-use super::front_matter;
+use super::FrontMatter;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::{
@@ -19,6 +19,17 @@ pub enum Mode {
     Auto,
     /// The engine may ask its user.
     Interactive,
+}
+
+impl Mode {
+    /// By its name.
+    pub fn named(text: &str) -> Option<Self> {
+        match text {
+            "auto" => Some(Self::Auto),
+            "interactive" => Some(Self::Interactive),
+            _ => None,
+        }
+    }
 }
 
 /// Relative paths of the three schema files.
@@ -95,7 +106,7 @@ pub enum Problem {
 }
 
 /// Is this a name that can be a folder and a part of a URL?
-pub(super) fn plain_name(name: &str) -> bool {
+pub(crate) fn plain_name(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= 128
         && !name.starts_with('.')
@@ -106,7 +117,7 @@ impl Skill {
     /// Reads a folder; the second value holds warnings.
     pub fn read(folder: &Path, known_engines: &[String]) -> Result<(Self, Vec<String>), Problem> {
         let text_of = |path: PathBuf| fs::read_to_string(&path).map_err(|source| Problem::Read { path, source });
-        let front = front_matter::parse(&text_of(folder.join("SKILL.md"))?);
+        let front = FrontMatter::parse(&text_of(folder.join("SKILL.md"))?);
         let runner_path = folder.join("assets/runner.json");
         let runner: Map<String, Value> = serde_json::from_str(&text_of(runner_path.clone())?)
             .map_err(|error| Problem::Json { path: runner_path, reason: error.to_string() })?;
@@ -116,7 +127,7 @@ impl Skill {
     fn from_parts(
         folder: &Path,
         runner: &Map<String, Value>,
-        front: front_matter::FrontMatter,
+        front: FrontMatter,
         known: &[String],
     ) -> Result<(Self, Vec<String>), Problem> {
         let mut warnings = Vec::new();
@@ -142,14 +153,10 @@ impl Skill {
         }
         let mut execution_modes = Vec::new();
         for word in words(runner, "execution_modes")? {
-            execution_modes.push(match word.as_str() {
-                "auto" => Mode::Auto,
-                "interactive" => Mode::Interactive,
-                other => {
-                    let reason = format!("\"{other}\" is neither auto nor interactive");
-                    return Err(Problem::Field { field: "execution_modes", reason });
-                }
-            });
+            execution_modes.push(Mode::named(&word).ok_or_else(|| Problem::Field {
+                field: "execution_modes",
+                reason: format!("\"{word}\" is neither auto nor interactive"),
+            })?);
         }
         if execution_modes.is_empty() {
             warnings.push("no execution_modes; auto is assumed".to_owned());
@@ -211,7 +218,8 @@ fn schemas(folder: &Path, runner: &Map<String, Value>, warnings: &mut Vec<String
     Schemas { input: one("input"), parameter: one("parameter"), output: one("output") }
 }
 
-fn words(runner: &Map<String, Value>, field: &'static str) -> Result<Vec<String>, Problem> {
+/// A list of words in lower case; missing is empty.
+pub(crate) fn words(runner: &Map<String, Value>, field: &'static str) -> Result<Vec<String>, Problem> {
     let list = match runner.get(field) {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::Array(list)) => list,

@@ -6,5 +6,7 @@ mod front_matter;
 mod manifest;
 mod registry;
 
+pub(crate) use front_matter::FrontMatter;
 pub use manifest::{Mode, Problem, Schemas, Skill};
+pub(crate) use manifest::{plain_name, words};
 pub use registry::{Registry, Snapshot};

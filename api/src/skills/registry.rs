@@ -45,6 +45,8 @@ pub struct Registry {
     born: Instant,
     /// Milliseconds since `born` of the last check, plus one; 0: never.
     checked: AtomicU64,
+    /// Counts the calls of `invalidate`, so that a look that began before one does not count after it.
+    changes: AtomicU64,
     refreshing: tokio::sync::Mutex<()>,
 }
 
@@ -57,6 +59,7 @@ impl Registry {
             current: RwLock::default(),
             born: Instant::now(),
             checked: AtomicU64::new(0),
+            changes: AtomicU64::new(0),
             refreshing: tokio::sync::Mutex::new(()),
         }
     }
@@ -68,7 +71,13 @@ impl Registry {
 
     /// The next look reads the disk.
     pub fn invalidate(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
         self.checked.store(0, Ordering::Release);
+    }
+
+    /// The folder whose skill has this id, as far as the last look saw it.
+    pub fn holder(&self, id: &str) -> Option<PathBuf> {
+        self.current().skills.get(id).map(|skill| skill.path.clone())
     }
 
     /// The skills now, at most `FRESH` old.
@@ -112,7 +121,7 @@ impl Registry {
     /// Blocking: checks the stamps and reads again what changed.
     pub fn refresh(&self) {
         // Taken before the look, so that a change during it is seen by the next one.
-        let at = self.age() + 1;
+        let (at, changes) = (self.age() + 1, self.changes.load(Ordering::Acquire));
         let current = self.current();
         if current.stamps.is_empty() || current.stamps.iter().any(|(path, stamp)| stamp_of(path) != *stamp) {
             let next = Arc::new(self.scan(&current));
@@ -122,6 +131,9 @@ impl Registry {
             }
         }
         self.checked.store(at, Ordering::Release);
+        if self.changes.load(Ordering::Acquire) != changes {
+            self.checked.store(0, Ordering::Release);
+        }
     }
 
     fn scan(&self, before: &Snapshot) -> Snapshot {

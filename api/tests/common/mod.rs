@@ -10,6 +10,8 @@
     reason = "each test file uses a part of it, and what fails here fails the test"
 )]
 
+pub mod program;
+
 use serde_json::{Value, json};
 use skill_api::{
     config::Config,
@@ -143,6 +145,20 @@ pub fn write_skill(root: &Path, id: &str, runner: &Value) {
     write("input.schema.json", schema(json!({"topic": {"type": "string", "x-input-source": "inline"}}), json!([])));
     write("parameter.schema.json", schema(json!({"n": {"type": "integer"}}), json!([])));
     write("output.schema.json", schema(json!({"answer": {"type": "integer"}}), json!(["answer"])));
+}
+
+/// The files of a skill as the entries of its package.
+pub fn package_entries(id: &str, runner: &Value) -> Vec<(String, Vec<u8>)> {
+    let dir = tempfile::tempdir().unwrap();
+    write_skill(dir.path(), id, runner);
+    let names = skill_api::files::list_files(dir.path()).into_iter();
+    names.map(|name| (name.clone(), fs::read(dir.path().join(name)).unwrap())).collect()
+}
+
+/// A skill as a package.
+pub fn package(id: &str, runner: &Value) -> Vec<u8> {
+    let entries = package_entries(id, runner);
+    zip(&entries.iter().map(|(name, content)| (name.as_str(), content.as_slice())).collect::<Vec<_>>())
 }
 
 /// What a codex stub prints for this answer.

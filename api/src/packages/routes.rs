@@ -1,0 +1,43 @@
+//! The two routes.
+
+use crate::{
+    error::{ApiError, ApiResult},
+    http::{
+        extract::{Form, Path},
+        upload,
+    },
+    state::Shared,
+    store::Install,
+};
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, State},
+    routing::{get, post},
+};
+use serde::Serialize;
+
+/// `/v1/skill-packages/*`.
+pub fn router(app: &Shared) -> Router {
+    Router::new()
+        .route("/v1/skill-packages/install", post(install).layer(DefaultBodyLimit::disable()))
+        .route("/v1/skill-packages/{request_id}", get(status))
+        .with_state(app.clone())
+}
+
+/// A package was taken over.
+#[derive(Debug, Serialize)]
+struct Accepted {
+    request_id: String,
+    status: &'static str,
+}
+
+async fn install(State(app): State<Shared>, Form(form): Form) -> ApiResult<Json<Accepted>> {
+    app.accepts_packages()?;
+    let received = upload::receive(form, &app.package_uploads(), &[("file", app.config.upload_max)]).await?;
+    let request_id = app.install_package(received).await?;
+    Ok(Json(Accepted { request_id, status: "queued" }))
+}
+
+async fn status(State(app): State<Shared>, Path(id): Path<String>) -> ApiResult<Json<Install>> {
+    app.store.install(&id).await?.map(Json).ok_or_else(|| ApiError::not_found("Install request not found"))
+}

@@ -1,0 +1,109 @@
+//! The real program over the folders of a test, and random moments to kill it at.
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::Value;
+use std::{
+    fs,
+    io::{Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    os::unix::net::UnixDatagram,
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+/// The same numbers at every run of a test.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// At least 0, less than the bound.
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
+
+/// The real program over a folder; ready when this returns.
+pub struct Program {
+    pub child: Child,
+    pub address: SocketAddr,
+}
+
+impl Program {
+    pub fn start(dir: &Path) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let socket = dir.join("notify.sock");
+        let _ = fs::remove_file(&socket);
+        let notify = UnixDatagram::bind(&socket).unwrap();
+        notify.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_skill-api"))
+            .env_clear()
+            .env("PATH", std::env::var("PATH").unwrap())
+            .env("PORT", port.to_string())
+            .env("SKILL_INIT_API_HOST", "127.0.0.1")
+            .env("SKILL_RUNNER_RUNTIME_MODE", "local")
+            .env("SKILL_RUNNER_LOCAL_ROOT", dir)
+            .env("SKILL_RUNNER_MAX_CONCURRENT", "3")
+            .env("SKILL_INIT_STOP_GRACE", "3s")
+            .env("NOTIFY_SOCKET", &socket)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut buffer = [0; 256];
+        let n = notify.recv(&mut buffer).unwrap_or_else(|error| panic!("no READY=1: {error}"));
+        assert!(buffer[..n].starts_with(b"READY=1"));
+        Self { child, address: SocketAddr::from(([127, 0, 0, 1], port)) }
+    }
+
+    /// As `request`, but a worker that dies meanwhile gives nothing.
+    pub fn try_json(&self, method: &str, path: &str, body: &Value) -> Option<Value> {
+        self.try_raw(method, path, "application/json", body.to_string().as_bytes())
+    }
+
+    /// The same with any body.
+    pub fn try_raw(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> Option<Value> {
+        let mut stream = TcpStream::connect(self.address).ok()?;
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).ok()?;
+        stream.write_all(body).ok()?;
+        let mut raw = String::new();
+        stream.read_to_string(&mut raw).ok()?;
+        let (head, body) = raw.split_once("\r\n\r\n")?;
+        head.starts_with("HTTP/1.1 200").then(|| serde_json::from_str(body).ok()).flatten()
+    }
+
+    /// SIGKILL at a moment of the future, from another thread.
+    pub fn kill_after(&self, delay: Duration) -> JoinHandle<()> {
+        let pid = Pid::from_raw(self.child.id() as i32);
+        std::thread::spawn(move || {
+            std::thread::sleep(delay);
+            kill(pid, Signal::SIGKILL).unwrap();
+        })
+    }
+
+    /// Waits for the end that `kill_after` brings.
+    pub fn reap(&mut self, killer: JoinHandle<()>) {
+        killer.join().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
