@@ -22,12 +22,14 @@ step() { # minutes command...
   printf -- '--- %d s\n' $((SECONDS - start))
 }
 
-# cc and libc for the linker and the bundled SQLite; strace, util-linux and procps for tests of system calls and processes.
+# cc and libc for the linker and the bundled SQLite; strace, util-linux and procps for tests of system calls and processes;
+# shellcheck for the scripts.
 need=()
 command -v cc >/dev/null || need+=(gcc libc6-dev)
 command -v unshare >/dev/null || need+=(util-linux)
 command -v ps >/dev/null || need+=(procps)
 command -v strace >/dev/null || need+=(strace)
+command -v shellcheck >/dev/null || need+=(shellcheck)
 if [ ${#need[@]} -gt 0 ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     export DEBIAN_FRONTEND=noninteractive
@@ -39,6 +41,11 @@ if [ ${#need[@]} -gt 0 ]; then
 fi
 command -v cargo >/dev/null || { echo "cargo is missing: install Rust, https://rustup.rs" >&2; exit 1; }
 
+if command -v shellcheck >/dev/null; then
+  step 2 shellcheck scripts/*.sh tests/agents/*.sh
+else
+  echo "SKIPPED: shellcheck (not installed)"
+fi
 step 5 cargo fmt --all --check
 step 25 cargo clippy --locked --workspace --all-targets -- -D warnings
 step 10 cargo xtask docs --check

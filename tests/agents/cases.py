@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from registry import Registry
-from world import Failed, Skipped, Witness, World, binary, claim, kill
+from world import PATIENCE, Skipped, Witness, World, claim, npm_groups
 
 OLD, NEW = "codex-cli 1.0.0", "codex-cli 2.0.0"
 OUTCOMES: list[tuple[str, str, str]] = []
@@ -18,12 +18,25 @@ def outcome(what: str, meanwhile: str, after: str) -> None:
     OUTCOMES.append((what, meanwhile, after))
 
 
+# A world with the old version in it, by registry: made once, copied ever after.
+TEMPLATES: dict[str, World] = {}
+
+
 def world(registry: Registry, old: bool = False, where: str | None = None) -> World:
     made = World(registry.url, where)
     if old:
-        made.init("upgrade", "codex@1.0.0")
+        if registry.url not in TEMPLATES:
+            template = TEMPLATES[registry.url] = World(registry.url)
+            template.init("upgrade", "codex@1.0.0")
+        for folder in ("cache", "data"):
+            shutil.copytree(TEMPLATES[registry.url].dir / folder, made.dir / folder, symlinks=True)
         claim(made.answer() == OLD, f"the old version is not there: {made.answer()}")
     return made
+
+
+def close() -> None:
+    while TEMPLATES:
+        TEMPLATES.popitem()[1].close()
 
 
 def ensure_makes_an_empty_prefix_work(registry: Registry) -> None:
@@ -93,7 +106,7 @@ def two_at_once_wait_for_each_other(registry: Registry) -> None:
     w = world(registry)
     try:
         both = [w.start("ensure", "codex") for _ in range(2)]
-        words = [p.communicate(timeout=600)[1] for p in both]
+        words = [p.communicate(timeout=PATIENCE)[1] for p in both]
         claim([p.returncode for p in both] == [0, 0], words)
         claim(sum("installed in" in word for word in words) == 1, words)
         claim(w.answer() == NEW, w.answer())
@@ -172,7 +185,7 @@ def no_network(_: Registry) -> None:
     try:
         start = time.monotonic()
         process = w.start("ensure", wrap=("unshare", "-n"))
-        _, err = process.communicate(timeout=300)
+        _, err = process.communicate(timeout=PATIENCE)
         took = time.monotonic() - start
         claim(process.returncode == 1, err)
         claim(all(not entry["present"] for entry in w.status().values()), w.status())
@@ -208,7 +221,7 @@ def full_disk(registry: Registry) -> None:
                     file.write(b"x" * max(0, stat.f_bavail * stat.f_frsize - 3 * 1024 * 1024))
                 except OSError:
                     pass
-            _, err = process.communicate(timeout=300)
+            _, err = process.communicate(timeout=PATIENCE)
             claim(process.returncode == 1, f"exit {process.returncode}: {err}")
             if old:
                 claim(w.answer() == OLD, w.answer())
@@ -236,128 +249,6 @@ def too_little_room(registry: Registry) -> None:
         w.close()
 
 
-def after_kill(w: World, what: str, moment: str, old: bool) -> None:
-    """What must hold after a kill: the old CLI, now; any CLI, after the next ensure; nothing left behind."""
-    if old:
-        claim(w.answer() in (OLD, NEW), f"{what} at {moment}: {w.answer()}")
-    mended = w.init("ensure", "codex", ok=None)
-    claim(mended.returncode == 0 and w.answer() in (OLD, NEW),
-          f"{what} at {moment}: ensure did not mend it: {w.answer()}\n{mended.stderr}")
-    claim(not w.leftovers(), f"{what} at {moment}: left behind: {w.leftovers()}")
-
-
-def sweep(registry: Registry, old: bool, victims: tuple[str, ...], moments: int) -> None:
-    verb = "upgrade" if old else "ensure"
-    w = world(registry, old)
-    start = time.monotonic()
-    w.init(verb, "codex")
-    span = time.monotonic() - start
-    w.close()
-    for victim in victims:
-        answered = 0
-        for n in range(moments):
-            w = world(registry, old)
-            try:
-                with Witness(w, {OLD, NEW}) as witness:
-                    process = w.start(verb, "codex")
-                    delay = span * (n + 0.5) / moments
-                    time.sleep(delay)
-                    kill(w, process, victim)
-                    process.communicate(timeout=120)
-                if old:
-                    claim(not witness.bad, f"{victim} killed at {delay:.2f} s: {witness.bad[:3]}")
-                    answered += witness.calls
-                after_kill(w, f"{verb}, {victim} killed", f"{delay:.2f} s", old)
-            finally:
-                w.close()
-        who = {"init": "init", "npm": "npm", "both": "init and npm"}[victim]
-        outcome(f"kill -9 of {who} at {moments} moments of an {'upgrade' if old else 'install'} of {span:.1f} s",
-                f"{answered} of {answered} calls answered" if old else "nothing to answer yet",
-                f"mended by the next ensure, {moments} of {moments}")
-
-
-def kill_sweep_of_an_upgrade(registry: Registry) -> None:
-    """kill -9 of init, of npm, of both, at 12 moments each of an upgrade: the old CLI answers, ensure mends"""
-    sweep(registry, True, ("init", "npm", "both"), 12)
-
-
-def kill_sweep_of_an_install(registry: Registry) -> None:
-    """kill -9 of init, of npm, of both, at 8 moments each of an install: the next ensure mends"""
-    sweep(registry, False, ("init", "npm", "both"), 8)
-
-
-CALLS = "rename,renameat,renameat2,symlink,symlinkat,mkdir,mkdirat"
-
-
-def kill_at_every_change(_: Registry) -> None:
-    """kill -9 at every folder, link and rename that init makes in the prefix during an upgrade, the switch included"""
-    if not shutil.which("strace"):
-        raise Skipped("needs strace to kill at an exact system call")
-    registry = Registry(["1.0.0", "2.0.0"], megabytes=1)
-    log = pathlib.Path("/var/tmp") / f"skill-init-strace-{os.getpid()}"
-
-    def attempt(*inject: str) -> tuple[World, Witness, subprocess.Popen, str]:
-        w = world(registry, old=True)
-        with Witness(w, {OLD, NEW}) as witness:
-            wrap = ("strace", "-qq", "-o", str(log), "-e", f"trace={CALLS}", *inject)
-            process = w.start("upgrade", "codex", wrap=wrap)
-            _, err = process.communicate(timeout=300)
-        return w, witness, process, err
-
-    w, _, process, err = attempt()
-    w.close()
-    if process.returncode:
-        raise Skipped(f"strace does not work here: {err.strip()[-200:]}")
-    # strace counts each system call's name for itself.
-    seen: dict[str, int] = {}
-    moments = []
-    for line in log.read_text().splitlines():
-        name = line.split("(")[0]
-        seen[name] = seen.get(name, 0) + 1
-        if f"{w.prefix}/" in line:
-            moments.append((name, seen[name], re.sub(r"skill-init-agents-\w+", "W", line)[:150]))
-    claim(any(name.startswith("rename") and "previous" in line for name, _, line in moments), "no switch was seen")
-    answered = 0
-    for name, nth, line in moments:
-        w, witness, process, err = attempt("-e", f"inject={name}:signal=SIGKILL:when={nth}")
-        try:
-            claim(process.returncode != 0, f"the kill at {line} did not come: {err}")
-            claim(not witness.bad, f"{line}: {witness.bad[:3]}")
-            answered += witness.calls
-            after_kill(w, "upgrade, init killed", line, True)
-        finally:
-            w.close()
-    registry.close()
-    log.unlink(missing_ok=True)
-    outcome(f"kill -9 at each of the {len(moments)} changes that init makes in the prefix during an upgrade",
-            f"{answered} of {answered} calls answered", f"mended by the next ensure, {len(moments)} of {len(moments)}")
-
-
-def npm_by_hand_killed(registry: Registry) -> None:
-    """a documented npm install -g that is killed: the next ensure brings the CLI back, also without a network"""
-    w = world(registry, old=True)
-    start = time.monotonic()
-    subprocess.run([*w.npm("install"), "@openai/codex"], env=w.env, check=True, capture_output=True)
-    span = time.monotonic() - start
-    w.close()
-    lost = 0
-    for n in range(8):
-        w = world(registry, old=True)
-        try:
-            process = subprocess.Popen([*w.npm("install"), "@openai/codex"], env=w.env, cwd=w.dir,
-                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
-            time.sleep(span * (n + 0.5) / 8)
-            os.killpg(process.pid, 9)
-            process.wait()
-            lost += w.answer() not in (OLD, NEW)
-            w.env["npm_config_registry"] = "http://127.0.0.1:9/"
-            after_kill(w, "npm install -g by hand, killed", f"{span * (n + 0.5) / 8:.2f} s", False)
-        finally:
-            w.close()
-    outcome("kill -9 of somebody's npm install -g at 8 moments", f"the CLI was lost {lost} times (npm's way)",
-            "mended by the next ensure without a network, 8 of 8")
-
-
 def interrupted_first_npm_install(registry: Registry) -> None:
     """a plain folder that npm had moved aside is brought back when npm was killed and nothing else is kept"""
     w = world(registry)
@@ -383,10 +274,9 @@ def stop_in_the_middle(registry: Registry) -> None:
         while not list((w.prefix / ".skill-init/staging").glob("*/lib/node_modules/@openai")) and process.poll() is None:
             time.sleep(0.02)
         process.terminate()
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=PATIENCE)
         claim(process.returncode == 143, f"exit {process.returncode}: {err}")
         registry.trouble = {}
-        from world import npm_groups
         claim(not npm_groups(w), "npm outlived its init")
         claim(not w.leftovers(), w.leftovers())
         w.init("ensure", "codex")
@@ -400,5 +290,4 @@ ALL = [
     ensure_makes_an_empty_prefix_work, the_old_cli_answers_throughout, npm_install_stays_good,
     two_at_once_wait_for_each_other, stop_in_the_middle, interrupted_first_npm_install, package_404,
     platform_package_404, platform_package_500, wrong_hash, black_hole, no_network, too_little_room, full_disk,
-    kill_sweep_of_an_install, kill_sweep_of_an_upgrade, kill_at_every_change, npm_by_hand_killed,
 ]

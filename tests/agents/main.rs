@@ -11,5 +11,6 @@ mod faults;
 mod fixture;
 mod killed;
 mod ready;
+mod scripts;
 mod secrets;
 mod world;

@@ -5,7 +5,7 @@ import time
 
 from cases import outcome
 from registry import Registry
-from world import Witness, World, claim, kill
+from world import PATIENCE, Witness, World, claim, kill
 
 # An older release of each; the newest comes by upgrade.
 OLDER = {"codex": "0.164.0", "gemini": "0.60.0", "opencode": "1.18.30"}
@@ -19,6 +19,8 @@ def real_clis_end_to_end(_: Registry) -> None:
             w.init("upgrade", f"{engine}@{old}")
             before = w.answer(engine)
             claim(old in before, before)
+            w.init("check", ok=None)
+            claim(w.status()[engine] == {"present": True, "version": before}, w.status())
             start = time.monotonic()
             good: set[str] = {before}
             with Witness(w, good, engine) as witness:
@@ -70,7 +72,7 @@ def real_codex_killed(_: Registry) -> None:
                 process = w.start("upgrade", "codex")
                 time.sleep(span * (n + 0.5) / 7)
                 kill(w, process, "both")
-                process.communicate(timeout=120)
+                process.communicate(timeout=PATIENCE)
             claim(not witness.bad, f"at {span * (n + 0.5) / 7:.1f} s: {witness.bad[:3]}")
             calls += witness.calls
             w.init("ensure", "codex")

@@ -8,11 +8,16 @@ import time
 import traceback
 
 import cases
+import ready
 import real
+import sweeps
 from registry import Registry
 from world import ROOT, Failed, Skipped
 
 MARKS = ("<!-- outcomes: tests/agents/run.sh --real --write -->\n", "<!-- end of outcomes -->\n")
+
+
+READY = ("<!-- readiness: tests/agents/run.sh --real --write -->\n", "<!-- end of readiness -->\n")
 
 
 def table(rows: list[tuple[str, ...]]) -> str:
@@ -38,6 +43,12 @@ def write(outcomes: list[tuple[str, ...]]) -> None:
     path.write_text(before + MARKS[0] + "\n" + table(rows) + "\n" + MARKS[1] + after)
 
 
+def write_readiness() -> None:
+    path = ROOT / "docs/agents.md"
+    before, rest = path.read_text().split(READY[0])
+    path.write_text(before + READY[0] + "\n" + ready.table() + "\n" + READY[1] + rest.split(READY[1])[1])
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--real", action="store_true")
@@ -45,7 +56,8 @@ def main() -> int:
     parser.add_argument("--only", default="")
     parser.add_argument("--list", action="store_true")
     args = parser.parse_args()
-    wanted = [case for case in cases.ALL + (real.ALL if args.real else []) if args.only in case.__name__]
+    known = cases.ALL + sweeps.ALL + (real.ALL + [ready.readiness_with_real_clis] if args.real else [ready.readiness])
+    wanted = [case for case in known if args.only in case.__name__]
     if args.list:
         print(*(f"{case.__name__}: {case.__doc__}" for case in wanted), sep="\n")
         return 0
@@ -65,11 +77,16 @@ def main() -> int:
         count[result] += 1
         print(f"{result:8}{case.__doc__} ({time.monotonic() - start:.0f} s){why}", flush=True,
               file=sys.stderr if result == "skipped" else sys.stdout)
+    cases.close()
     registry.close()
+    if ready.TIMES:
+        print("\n" + ready.table())
     if cases.OUTCOMES:
         print("\n" + table(cases.OUTCOMES))
     if args.write:
         write(cases.OUTCOMES)
+        if ready.TIMES:
+            write_readiness()
     print(f"{count['passed']} passed, {count['failed']} failed, {count['skipped']} skipped")
     return 1 if count["failed"] else 0
 

@@ -50,6 +50,15 @@ def environment(world):
     return f"{len(wanted)} variables"
 
 
+@case("image: the old manager's call answers")
+def old_manager(world):
+    """`python3 /app/scripts/agent_manager.py` with the old arguments, for cron jobs and documents."""
+    shown = world.run("--entrypoint", "python3", world.image, "/app/scripts/agent_manager.py", "--check").out
+    for engine in ENGINES:
+        check(engine in shown, f"{engine} is in the check: {shown}")
+    return "agent_manager.py --check lists the four engines"
+
+
 @case("image: runtime tools are there, agent CLIs are not")
 def tools(world):
     """Each tool runs; no engine's command is on PATH."""

@@ -34,6 +34,7 @@ def context():
     """The build context: what .dockerignore lets through, and nothing of the work tree's rest."""
     folder = host.clean_dir(host.CACHE / "context")
     shutil.copytree(host.REPO / "image", folder / "image", ignore=shutil.ignore_patterns("ttyd"))
+    shutil.copytree(host.REPO / "scripts", folder / "scripts")
     shutil.copy(host.REPO / ".dockerignore", folder)
     shutil.copytree(ttyd.ensure(), folder / "image/ttyd", symlinks=True)
     (folder / "target/dist").mkdir(parents=True)
