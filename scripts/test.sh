@@ -23,7 +23,7 @@ step() { # minutes command...
 }
 
 # cc and libc for the linker and the bundled SQLite; strace, util-linux and procps for tests of system calls and processes;
-# shellcheck for the scripts.
+# and a linter of shell scripts.
 need=()
 command -v cc >/dev/null || need+=(gcc libc6-dev)
 command -v unshare >/dev/null || need+=(util-linux)
@@ -45,6 +45,14 @@ if command -v shellcheck >/dev/null; then
   step 2 shellcheck scripts/*.sh tests/agents/*.sh
 else
   echo "SKIPPED: shellcheck (not installed)"
+fi
+if command -v pwsh >/dev/null; then
+  # shellcheck disable=SC2016 # the variables are PowerShell's
+  step 2 pwsh -NoProfile -Command '$errors = $null; $path = (Resolve-Path scripts/deploy_local.ps1).Path
+    [void][System.Management.Automation.Language.Parser]::ParseFile($path, [ref]$null, [ref]$errors)
+    $errors; exit [int]($errors.Count -gt 0)'
+else
+  echo "SKIPPED: the PowerShell script's syntax (no pwsh)"
 fi
 step 5 cargo fmt --all --check
 step 25 cargo clippy --locked --workspace --all-targets -- -D warnings

@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from registry import Registry
-from world import PATIENCE, Skipped, Witness, World, claim, npm_groups
+from world import PATIENCE, Skipped, Witness, World, binary, claim, npm_groups
 
 OLD, NEW = "codex-cli 1.0.0", "codex-cli 2.0.0"
 OUTCOMES: list[tuple[str, str, str]] = []
@@ -286,8 +286,37 @@ def stop_in_the_middle(registry: Registry) -> None:
         w.close()
 
 
+def progress_on_a_terminal(registry: Registry) -> None:
+    """on a terminal a line counts the seconds while npm works, and is gone afterwards; elsewhere there is none"""
+    w = world(registry)
+    try:
+        registry.trouble = {"codex": "black-hole"}
+        ours, theirs = os.openpty()
+        process = subprocess.Popen([binary(), "agents", "ensure", "codex"], env=w.env, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.DEVNULL, stderr=theirs, start_new_session=True)
+        os.close(theirs)
+        seen = b""
+        while b"npm has been working for 2 s" not in seen:
+            seen += os.read(ours, 4096)
+        process.terminate()
+        while True:
+            try:
+                seen += os.read(ours, 4096)
+            except OSError:
+                break
+        claim(process.wait() == 143, seen.decode())
+        claim(b"\r\x1b[K" in seen.rpartition(b"working for")[2], seen.decode())
+        piped = w.init("ensure", "iflow", ok=None)
+        claim("working" not in piped.stderr, piped.stderr)
+        os.close(ours)
+    finally:
+        registry.trouble = {}
+        w.close()
+
+
 ALL = [
     ensure_makes_an_empty_prefix_work, the_old_cli_answers_throughout, npm_install_stays_good,
-    two_at_once_wait_for_each_other, stop_in_the_middle, interrupted_first_npm_install, package_404,
+    two_at_once_wait_for_each_other, stop_in_the_middle, progress_on_a_terminal,
+    interrupted_first_npm_install, package_404,
     platform_package_404, platform_package_500, wrong_hash, black_hole, no_network, too_little_room, full_disk,
 ]

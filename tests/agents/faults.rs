@@ -94,3 +94,24 @@ fn an_engine_that_nobody_can_install_costs_nothing_and_fails_nothing() {
     assert!(output.status.success() && words.contains("iflow: unavailable: the vendor ended the service"), "{words}");
     assert!(!world.path("bin/argv").exists(), "npm was asked for it");
 }
+
+// Each CLI answers only while the other is being asked: one after another, neither ever would.
+#[test]
+fn checks_run_at_the_same_time() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new();
+    let bin = world.path("cache/npm/bin");
+    fs::create_dir_all(&bin).unwrap();
+    let fifos = world.path("bin").display().to_string();
+    for (name, meet, line) in [
+        ("codex", format!("echo x > {fifos}/reached; read -r _ < {fifos}/go"), "codex-cli 0.1.0"),
+        ("gemini", format!("read -r _ < {fifos}/reached; echo x > {fifos}/go"), "0.2.0"),
+    ] {
+        fs::write(bin.join(name), format!("#!/bin/sh\n[ \"$1\" = --version ] || exit 1\n{meet}\necho {line}\n"))
+            .unwrap();
+        fs::set_permissions(bin.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let output = world.command(&["agents", "check"]).env("SKILL_INIT_ENGINES", "codex,gemini").output().unwrap();
+    assert!(output.status.success(), "{}", crate::world::words(&output));
+    assert_eq!(world.status().matches("\"present\": true").count(), 2, "{}", world.status());
+}

@@ -1,11 +1,14 @@
 """The same with the real packages from npm."""
 
+import pathlib
 import re
+import subprocess
+import threading
 import time
 
 from cases import outcome
 from registry import Registry
-from world import PATIENCE, Witness, World, claim, kill
+from world import PATIENCE, Witness, World, binary, claim, kill
 
 # An older release of each; the newest comes by upgrade.
 OLDER = {"codex": "0.164.0", "gemini": "0.60.0", "opencode": "1.18.30"}
@@ -84,4 +87,55 @@ def real_codex_killed(_: Registry) -> None:
         w.close()
 
 
-ALL = [real_ensure_from_nothing, real_clis_end_to_end, real_codex_killed]
+def real_codex_and_trust(_: Registry) -> None:
+    """the real codex rewrites its config.toml while trust entries come and go: nothing of codex's is lost, both files load"""
+    w = World(None)
+    try:
+        w.init("ensure", "codex")
+        home = w.dir / "cache/agent-home"
+        env = w.env | {"HOME": str(home), "CODEX_HOME": str(home / ".codex")}
+        (home / ".codex").mkdir(parents=True, exist_ok=True)
+        servers, folders = [f"s{n}" for n in range(12)], [w.dir / f"data/runs/r{n}" for n in range(12)]
+        failed: list[str] = []
+
+        def codex() -> None:
+            for name in servers:
+                added = subprocess.run([w.prefix / "bin/codex", "mcp", "add", name, "--", "/bin/true"], env=env,
+                                       capture_output=True, text=True, check=False)
+                if added.returncode:
+                    failed.append(added.stderr)
+
+        def trust(action: str, folder: pathlib.Path) -> None:
+            done = subprocess.run([binary(), "trust", action, "codex", folder], env=w.env, capture_output=True,
+                                  text=True, check=False)
+            if done.returncode:
+                failed.append(done.stderr)
+
+        thread = threading.Thread(target=codex)
+        thread.start()
+        rounds = 0
+        while thread.is_alive():
+            folder = folders[rounds % len(folders)]
+            folder.mkdir(parents=True, exist_ok=True)
+            trust("add", folder)
+            trust("remove", folder)
+            rounds += 1
+        thread.join()
+        claim(not failed, failed[:3])
+        text = (home / ".codex/config.toml").read_text()
+        lost = [name for name in servers if f"[mcp_servers.{name}]" not in text]
+        claim(not lost, f"lost of codex's: {lost}\n{text}")
+        trust("add", folders[0])
+        listed = subprocess.run([binary(), "trust", "list", "codex", "--json"], env=w.env, capture_output=True,
+                                text=True, check=True).stdout
+        claim(str(folders[0].resolve()) in listed, listed)
+        loads = subprocess.run([w.prefix / "bin/codex", "features", "list"], env=env, capture_output=True, text=True,
+                               check=False)
+        claim(loads.returncode == 0, loads.stderr)
+        outcome(f"real codex writes its config.toml {len(servers)} times during {rounds} trust add and remove",
+                f"{len(servers)} of {len(servers)} writes of codex are there", "codex loads it; no call failed")
+    finally:
+        w.close()
+
+
+ALL = [real_ensure_from_nothing, real_clis_end_to_end, real_codex_killed, real_codex_and_trust]

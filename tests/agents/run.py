@@ -28,7 +28,8 @@ def table(rows: list[tuple[str, ...]]) -> str:
 
 def key(row: tuple[str, ...]) -> str:
     """What was done, without the numbers of one run."""
-    return re.sub(r"\d+(\.\d+)*( s\b| moments| changes|(?= to )|(?= \())", "", row[0])
+    told = re.sub(r" \([^)]*\)", "", row[0])
+    return re.sub(r"(?<![\d.])(?!(404|500) )\d+(\.\d+)*", "N", told)
 
 
 def write(outcomes: list[tuple[str, ...]]) -> None:

@@ -150,13 +150,19 @@ def npm_groups(world: World) -> list[int]:
     return sorted(groups)
 
 
-def kill(world: World, process: subprocess.Popen, what: str) -> None:
-    """SIGKILL to init, to its npm, or to both at once (a container that is killed)."""
+def kill(world: World, process: subprocess.Popen, what: str) -> str | None:
+    """SIGKILL to init, to its npm, or to both at once (a container that is killed); what it hit.
+
+    Where no npm is at work just then, init is killed instead; None: init had ended already."""
+    if process.poll() is not None:
+        return None
     groups = npm_groups(world) if what in ("npm", "both") else []
     for group in groups:
         try:
             os.killpg(group, signal.SIGKILL)
         except ProcessLookupError:
             pass
-    if what in ("init", "both") and process.poll() is None:
-        process.kill()
+    if what == "npm" and groups:
+        return "npm"
+    process.kill()
+    return "init and npm" if groups else "init"
