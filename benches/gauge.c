@@ -7,10 +7,11 @@
    file (GAUGE_FILE, inherited through the environment) and the monotonic clock.
 
      start    exec of the init to main of the command, and to the exit of the init (microseconds)
-     memory   resident and proportional set of every process but the command (KiB)
+     memory   resident and proportional set of every process but the command, three seconds after it runs (KiB)
      idle     context switches of every process but the command in N seconds
-     orphans  N orphans one after the other: reaped per second
-     storm    N orphans from 8 forking processes at once: CPU time of the init per orphan (nanoseconds)
+     orphans  N orphans one after the other: reaped per second, CPU time of the init per orphan (nanoseconds), its
+              resident set afterwards (KiB); an init that needs more than 20 s is measured by what it did in them
+     storm    the same with 8 forking processes at once
      zombies  N zombies that wait for a stopped init: from its CONT until the last is gone (microseconds)
      signal   N signals to the init: median until the command's handler (nanoseconds)
      restart  N kills of the command: median until it runs again (microseconds; only with --service)
@@ -42,7 +43,7 @@
 struct shared {
     char measure[16];
     int n;
-    _Atomic int ready, go, done, command;
+    _Atomic int ready, go, done, command, left;
     _Atomic uint64_t started, ended, got;
     _Atomic uint64_t starts;
 };
@@ -62,11 +63,11 @@ static void fail(const char *what) {
     fprintf(stderr, "gauge: %s: %s\n", what, strerror(errno));
     exit(1);
 }
-/* Waits for a flag of the other side; 20 s are no measure, only the end of hope. */
+/* Waits for a flag of the other side; 90 s are no measure, only the end of hope. */
 static void await(_Atomic int *flag, int wanted, const char *what) {
     uint64_t start = now();
     while (atomic_load(flag) < wanted) {
-        if (now() - start > 20000000000u) { errno = ETIMEDOUT; fail(what); }
+        if (now() - start > 90000000000u) { errno = ETIMEDOUT; fail(what); }
         pause_us(50);
     }
 }
@@ -88,9 +89,24 @@ static void orphan(void) {
     }
     waitpid(middle, NULL, 0);
 }
-/* Nobody but us and PID 1 is left, dead or alive. */
-static void until_alone(void) {
-    while (kill(-1, 0) == 0 || errno != ESRCH) pause_us(100);
+static int processes(void) {
+    DIR *proc = opendir("/proc");
+    int count = 0;
+    for (struct dirent *e; proc && (e = readdir(proc));) count += atoi(e->d_name) > 0;
+    if (proc) closedir(proc);
+    return count;
+}
+/* Until no more processes are left, dead or alive, than there were; how many more after 20 s. A namespace with nobody
+   but us and PID 1 is seen at once, one with an init of several processes has to be counted. */
+static int until_alone(int before) {
+    uint64_t start = now();
+    while (kill(-1, 0) == 0 || errno != ESRCH) {
+        int more = before > 2 ? processes() - before : 1;
+        if (more <= 0) break;
+        if (now() - start > 20000000000u) return before > 2 ? more : processes() - before;
+        pause_us(before > 2 ? 1000 : 100);
+    }
+    return 0;
 }
 static void handler(int signal) {
     (void)signal;
@@ -110,15 +126,17 @@ static int child(void) {
     shared->command = getpid();
     atomic_fetch_add(&shared->starts, 1);
     atomic_store(&shared->ready, 1);
+    int before = processes();
     if (strcmp(measure, "orphans") == 0) {
         await(&shared->go, 1, "go");
         start = now();
         for (int i = 0; i < shared->n; i++) orphan();
-        until_alone();
+        shared->left = until_alone(before);
         shared->ended = now() - start;
         atomic_store(&shared->done, 1);
     } else if (strcmp(measure, "storm") == 0) {
         await(&shared->go, 1, "go");
+        start = now();
         pid_t workers[8];
         for (int w = 0; w < 8; w++)
             if ((workers[w] = fork()) == 0) {
@@ -126,11 +144,13 @@ static int child(void) {
                 _exit(0);
             }
         for (int w = 0; w < 8; w++) waitpid(workers[w], NULL, 0);
-        until_alone();
+        shared->left = until_alone(before);
+        shared->ended = now() - start;
         atomic_store(&shared->done, 1);
     } else if (strcmp(measure, "zombies") == 0) {
         await(&shared->go, 1, "go");
         for (int i = 0; i < shared->n; i++) orphan();
+        start = now();
         /* The last to be adopted is the last to be reaped: its pid, by a pipe. */
         int ends[2], last = 0;
         if (pipe(ends) != 0) fail("pipe");
@@ -145,9 +165,9 @@ static int child(void) {
         waitpid(middle, NULL, 0);
         atomic_store(&shared->done, 1);
         await(&shared->go, 2, "go");
-        while (kill(last, 0) == 0) {}
+        while (kill(last, 0) == 0 && now() - start < 60000000000u) {}
         shared->ended = now();
-        until_alone();
+        shared->left = until_alone(before);
         atomic_store(&shared->done, 2);
     }
     for (;;) pause();
@@ -314,9 +334,9 @@ int main(int argc, char **argv) {
         printf("child_us=%.1f\n", (shared->started - exec_at) / 1e3);
     } else if (strcmp(measure, "memory") == 0) {
         long sum[2] = {0, 0};
-        pause_us(500000);
-        int processes = each(init, add_memory, sum);
-        printf("rss_kib=%ld pss_kib=%ld processes=%d\n", sum[0], sum[1], processes);
+        pause_us(3000000);
+        int count = each(init, add_memory, sum);
+        printf("rss_kib=%ld pss_kib=%ld processes=%d\n", sum[0], sum[1], count);
     } else if (strcmp(measure, "idle") == 0) {
         long before = 0, after = 0;
         pause_us(2000000);
@@ -328,8 +348,9 @@ int main(int argc, char **argv) {
         long before = cpu(init);
         atomic_store(&shared->go, 1);
         await(&shared->done, 1, "orphans");
-        printf("per_second=%.0f cpu_ns=%ld\n", strcmp(measure, "storm") ? shared->n * 1e9 / (double)shared->ended : 0.0,
-               (cpu(init) - before) / shared->n);
+        int reaped = shared->n > shared->left ? shared->n - shared->left : 1;
+        printf("per_second=%.0f cpu_ns=%ld rss_kib=%ld left=%d\n", reaped * 1e9 / (double)shared->ended,
+               (cpu(init) - before) / reaped, field(init, "smaps_rollup", "Rss:"), shared->left);
     } else if (strcmp(measure, "zombies") == 0) {
         kill(init, SIGSTOP);
         waitpid(init, &status, WUNTRACED);
@@ -339,7 +360,7 @@ int main(int argc, char **argv) {
         atomic_store(&shared->go, 2);
         kill(init, SIGCONT);
         await(&shared->done, 2, "drain");
-        printf("drain_us=%.0f\n", (shared->ended - start) / 1e3);
+        printf("drain_us=%.0f left=%d\n", (shared->ended - start) / 1e3, shared->left);
     } else if (strcmp(measure, "signal") == 0) {
         long *took = calloc((size_t)shared->n, sizeof *took);
         int seen = 0;

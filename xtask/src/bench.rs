@@ -4,6 +4,8 @@
 //! busy for all), the medians and the table. Needs root (fresh namespaces), cc with a static libc, and the peers that
 //! are to be in the table: what is not installed is left out, loudly.
 
+mod budget;
+mod picture;
 mod subjects;
 mod table;
 
@@ -29,8 +31,25 @@ struct Plan {
     zombies: usize,
     signals: usize,
     idle_seconds: usize,
+    /// Streams of so many orphans: what one costs must not depend on it.
+    growth: &'static [usize],
     /// Words before the gauge: real-time priority, where it is to be had.
     priority: Vec<String>,
+}
+
+impl Default for Plan {
+    /// A full run.
+    fn default() -> Self {
+        Self {
+            rounds: 41,
+            orphans: 20_000,
+            zombies: 5_000,
+            signals: 200,
+            idle_seconds: 30,
+            growth: &[1, 100, 10_000, 100_000],
+            priority: priority(),
+        }
+    }
 }
 
 /// The measures of one subject: name of measure and value -> all readings.
@@ -39,15 +58,30 @@ type Readings = BTreeMap<String, Vec<f64>>;
 /// Runs everything and writes the table.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("xtask has no parent folder")?;
-    let mut plan =
-        Plan { rounds: 41, orphans: 20_000, zombies: 5_000, signals: 200, idle_seconds: 30, priority: priority() };
+    let mut plan = Plan {
+        rounds: 41,
+        orphans: 20_000,
+        zombies: 5_000,
+        signals: 200,
+        idle_seconds: 30,
+        growth: &[1, 100, 10_000, 100_000],
+        priority: priority(),
+    };
     let mut binary = root.join("target/dist/skill-init");
     let mut words = args.iter().map(String::as_str);
     while let Some(word) = words.next() {
         match word {
             "--rounds" => plan.rounds = words.next().and_then(|n| n.parse().ok()).ok_or(USAGE)?,
             "--quick" => {
-                plan = Plan { rounds: 11, orphans: 4_000, zombies: 2_000, signals: 50, idle_seconds: 5, ..plan };
+                plan = Plan {
+                    rounds: 11,
+                    orphans: 4_000,
+                    zombies: 2_000,
+                    signals: 50,
+                    idle_seconds: 5,
+                    growth: &[1, 100, 10_000],
+                    ..plan
+                };
             }
             "--bin" => binary = words.next().map(PathBuf::from).ok_or(USAGE)?,
             _ => return Err(USAGE.to_owned()),
@@ -60,12 +94,20 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     fs::create_dir_all(&work).map_err(|error| format!("{}: {error}", work.display()))?;
     let done = measure_all(root, &work, &binary, &plan);
     let _ = fs::remove_dir_all(&work);
-    let table = done?;
+    let (table, picture) = done?;
     eprintln!("{table}");
+    let file = root.join("docs/performance.svg");
+    fs::write(&file, picture).map_err(|error| format!("{}: {error}", file.display()))?;
     write_between_markers(&root.join("docs/performance.md"), &table)
 }
 
-fn measure_all(root: &Path, work: &Path, binary: &Path, plan: &Plan) -> Result<String, String> {
+/// What must not grow, whatever the machine does meanwhile: `cargo xtask budget`.
+pub(crate) fn budget(args: &[String]) -> Result<(), String> {
+    budget::run(args)
+}
+
+/// The tables and the picture.
+fn measure_all(root: &Path, work: &Path, binary: &Path, plan: &Plan) -> Result<(String, String), String> {
     let (gauge, floor) = (work.join("gauge"), work.join("floor"));
     compile(&root.join("benches/gauge.c"), &gauge)?;
     compile(&root.join("benches/floor.c"), &floor)?;
@@ -97,12 +139,13 @@ fn measure_all(root: &Path, work: &Path, binary: &Path, plan: &Plan) -> Result<S
             eprintln!();
         };
     let few = (plan.rounds / 6).max(3);
-    let any = |_: &Subject| true;
+    let any = |subject: &Subject| !subject.start_only;
     let bares = |subject: &Subject| !subject.service;
-    let services = |subject: &Subject| subject.service;
+    let services = |subject: &Subject| subject.service && !subject.start_only;
+    let starts = |subject: &Subject| subject.service;
     let number = |n: usize| n.to_string();
     each("start", plan.rounds, &mut results, &bares, &["start", "1"]);
-    each("start", few, &mut results, &services, &["start", "1"]);
+    each("start", few, &mut results, &starts, &["start", "1"]);
     each("memory", 3, &mut results, &any, &["memory", "1"]);
     each("signal", few, &mut results, &bares, &["signal", &number(plan.signals)]);
     each("zombies", few, &mut results, &any, &["zombies", &number(plan.zombies)]);
@@ -117,7 +160,10 @@ fn measure_all(root: &Path, work: &Path, binary: &Path, plan: &Plan) -> Result<S
             .map(|subject| {
                 let seconds = plan.idle_seconds.to_string();
                 let gauge = &gauge;
-                scope.spawn(move || gauge_once(gauge, plan, subject, &["idle", &seconds]))
+                scope.spawn(move || match subject.start_only {
+                    true => Err("nothing to idle".to_owned()),
+                    false => gauge_once(gauge, plan, subject, &["idle", &seconds]),
+                })
             })
             .collect();
         for (run, readings) in runs.into_iter().zip(results.iter_mut()) {
@@ -126,9 +172,16 @@ fn measure_all(root: &Path, work: &Path, binary: &Path, plan: &Plan) -> Result<S
             }
         }
     });
+    for count in plan.growth {
+        let label = format!("grow-{count}");
+        each(&label, 3, &mut results, &|subject| bares(subject) || subject.is_ours(), &["orphans", &number(*count)]);
+    }
     let exits: Vec<usize> = bare.iter().map(|subject| exit_contract(subject, work)).collect();
     let services = Services { fleets: fleets(binary, work, &gauge, plan)?, http: http(binary, work, &gauge, plan) };
-    Ok(table::tables(&bare, &supervisors, &results, &exits, &services, plan))
+    Ok((
+        table::tables(&bare, &supervisors, &results, &exits, &services, plan),
+        picture::svg(&bare, &supervisors, &results),
+    ))
 }
 
 /// What only a supervisor is asked.

@@ -1,6 +1,6 @@
 //! Developer tasks: `cargo xtask TASK`.
 //!
-//! `bench` measures, `dist` builds the release artefact, `docs` writes what the code knows into docs/ and completions/. A task that finds something wrong says what and exits 1.
+//! `bench` measures, `budget` guards what must not grow, `dist` builds the release artefact, `docs` writes what the code knows into docs/ and completions/. A task that finds something wrong says what and exits 1.
 #![forbid(unsafe_code)]
 
 mod bench;
@@ -9,7 +9,8 @@ mod docs;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask TASK\n\n  bench [--rounds N] [--quick] [--bin PATH]   the init and its peers side by side, for docs/performance.md\n  dist [--profile NAME] [--dynamic]   skill-init and skill-api in target/dist\n  \
+const USAGE: &str = "usage: cargo xtask TASK\n\n  bench [--rounds N] [--quick] [--bin PATH]   the init and its peers side by side, for docs/performance.md\n  \
+                     budget [--bin PATH]   size, memory and wake-ups against their limits; fails above them\n  dist [--profile NAME] [--dynamic]   skill-init and skill-api in target/dist\n  \
                      docs [--check]   the generated pages, manual, completions and schema; --check: fail if they drifted";
 
 fn main() -> ExitCode {
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
     let rest: Vec<String> = args.collect();
     let done = match task.as_str() {
         "bench" => bench::run(&rest),
+        "budget" => bench::budget(&rest),
         "dist" => dist::run(&rest),
         "docs" => docs::run(&rest),
         _ => Err(USAGE.to_owned()),

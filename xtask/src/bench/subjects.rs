@@ -16,13 +16,22 @@ pub(super) struct Subject {
     pub(super) env: Vec<(&'static str, String)>,
     /// Starts the command from its own configuration.
     pub(super) service: bool,
+    /// Becomes the command: there is nothing but the start to measure.
+    pub(super) start_only: bool,
+}
+
+impl Subject {
+    /// The program under test, not a peer.
+    pub(super) fn is_ours(&self) -> bool {
+        self.name.starts_with("skill-init")
+    }
 }
 
 fn find(name: &str) -> Option<PathBuf> {
     let found = env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file());
     if found.is_none() {
         eprintln!(
-            "bench: {name} IS NOT INSTALLED: left out (apt-get install tini dumb-init catatonit s6 runit supervisor)"
+            "bench: {name} IS NOT INSTALLED: left out (apt-get install tini dumb-init catatonit s6 runit supervisor; cargo install horust; dinit)"
         );
     }
     found
@@ -30,17 +39,27 @@ fn find(name: &str) -> Option<PathBuf> {
 
 /// The floor first, then us, then the peers that are installed.
 pub(super) fn bare(binary: &Path, floor: &Path) -> Vec<Subject> {
-    let subject = |name: &str, program: PathBuf, words: &[&str]| {
-        let argv =
-            std::iter::once(program.display().to_string()).chain(words.iter().map(|w| (*w).to_owned())).collect();
-        Subject { name: name.to_owned(), program, argv, env: Vec::new(), service: false }
-    };
-    let mut subjects =
-        vec![subject("floor.c", floor.to_owned(), &[]), subject("skill-init --", binary.to_owned(), &["--"])];
+    let mut subjects = vec![wrapper("floor.c", floor.to_owned(), &[]), ours(binary)];
     for name in ["tini", "tini-static", "dumb-init", "catatonit"] {
-        subjects.extend(find(name).map(|program| subject(name, program, &["--"])));
+        subjects.extend(find(name).map(|program| wrapper(name, program, &["--"])));
     }
     subjects
+}
+
+/// The bare mode.
+pub(super) fn ours(binary: &Path) -> Subject {
+    wrapper("skill-init --", binary.to_owned(), &["--"])
+}
+
+fn wrapper(name: &str, program: PathBuf, words: &[&str]) -> Subject {
+    let argv = std::iter::once(program.display().to_string()).chain(words.iter().map(|w| (*w).to_owned())).collect();
+    Subject { name: name.to_owned(), program, argv, env: Vec::new(), service: false, start_only: false }
+}
+
+/// The same with nothing that wakes it but events.
+pub(super) fn without_tick(mut subject: Subject) -> Subject {
+    subject.env.push(("SKILL_INIT_TICK", "0".to_owned()));
+    subject
 }
 
 /// Us with and without the whole preparation, then the peers; each with one service.
@@ -68,6 +87,18 @@ pub(super) fn supervisors(binary: &Path, work: &Path, gauge: &Path) -> Result<Ve
     );
     fs::write(&ini, text).map_err(io(&ini))?;
     let folder = |name: &str| work.join(name).display().to_string();
+    let child = gauge.display();
+    for (path, text) in [
+        (
+            "horust/gauge.toml",
+            format!("command = \"{child} child\"\n[restart]\nstrategy = \"always\"\nbackoff = \"0s\"\n"),
+        ),
+        ("dinit/gauge", format!("type = process\ncommand = {child} child\nrestart = true\nrestart-delay = 0\n")),
+        ("horust-run/.keep", String::new()),
+    ] {
+        let file = work.join(path);
+        fs::create_dir_all(file.parent().unwrap_or(work)).and_then(|()| fs::write(&file, text)).map_err(io(&file))?;
+    }
     let mut subjects = vec![
         entrypoint(binary, work, "skill-init, one service", &fleet(work, gauge, 1)?, &[]),
         entrypoint(
@@ -81,17 +112,55 @@ pub(super) fn supervisors(binary: &Path, work: &Path, gauge: &Path) -> Result<Ve
     if let Some(worker) = subjects.last_mut() {
         worker.env.push(("SKILL_INIT_API_COMMAND", format!("{} child", gauge.display())));
     }
+    let quiet = entrypoint(binary, work, "skill-init, one service, slow tick off", &fleet(work, gauge, 1)?, &[]);
+    subjects.insert(1, without_tick(quiet));
+    subjects.push(shell_entrypoint(work, gauge)?);
     for (name, words) in [
         ("s6-svscan", vec![folder("s6")]),
         ("runsvdir", vec!["-P".to_owned(), folder("runit")]),
         ("supervisord", vec!["-n".to_owned(), "-c".to_owned(), ini.display().to_string()]),
+        (
+            "horust",
+            vec!["--services-path".to_owned(), folder("horust"), "--uds-folder-path".to_owned(), folder("horust-run")],
+        ),
+        (
+            "dinit",
+            vec![
+                "-o".to_owned(),
+                "-q".to_owned(),
+                "-d".to_owned(),
+                folder("dinit"),
+                "-p".to_owned(),
+                folder("dinit.sock"),
+                "gauge".to_owned(),
+            ],
+        ),
     ] {
         subjects.extend(find(name).map(|program| {
             let argv = std::iter::once(program.display().to_string()).chain(words).collect();
-            Subject { name: name.to_owned(), program, argv, env: Vec::new(), service: true }
+            Subject { name: name.to_owned(), program, argv, env: Vec::new(), service: true, start_only: false }
         }));
     }
     Ok(subjects)
+}
+
+/// The shell script that takes the same steps as our whole preparation, then becomes the worker.
+fn shell_entrypoint(work: &Path, gauge: &Path) -> Result<Subject, String> {
+    let program = work.join("entrypoint.sh");
+    fs::write(&program, include_str!("../../../benches/entrypoint.sh"))
+        .map_err(|error| format!("{}: {error}", program.display()))?;
+    Ok(Subject {
+        name: "shell entrypoint, same steps, no init".to_owned(),
+        argv: vec!["/bin/sh".to_owned(), program.display().to_string()],
+        program,
+        env: vec![
+            ("SKILL_RUNNER_DATA_DIR", work.join("shell-data").display().to_string()),
+            ("SKILL_RUNNER_AGENT_CACHE_DIR", work.join("shell-cache").display().to_string()),
+            ("WORKER", format!("{} child", gauge.display())),
+        ],
+        service: true,
+        start_only: true,
+    })
 }
 
 /// `skill-init entrypoint` without terminal, gateway and agents; `more` wins.
@@ -122,7 +191,7 @@ pub(super) fn entrypoint(
     ];
     env.extend(defaults.iter().chain(more).map(|(name, value)| (*name, (*value).to_owned())));
     let argv = vec![binary.display().to_string(), "entrypoint".to_owned()];
-    Subject { name: name.to_owned(), program: binary.to_owned(), argv, env, service: true }
+    Subject { name: name.to_owned(), program: binary.to_owned(), argv, env, service: true, start_only: false }
 }
 
 /// A configuration with `count` services that do nothing.

@@ -99,6 +99,27 @@ pub(super) fn tables(
     }
     let _ = writeln!(
         text,
+        "\n| orphans in a row | {} |",
+        plan.growth.iter().map(usize::to_string).collect::<Vec<_>>().join(" | ")
+    );
+    let _ = writeln!(text, "| --- |{}", " --: |".repeat(plan.growth.len()));
+    for (index, subject) in bare.iter().chain(supervisors).enumerate() {
+        if index >= bare.len() && !subject.is_ours() {
+            continue;
+        }
+        let each = |count: &usize| {
+            let get = |name: &str| get(index, &format!("grow-{count}.{name}"));
+            match (get("cpu_ns"), get("rss_kib")) {
+                (Some(cpu), Some(rss)) => format!("{:.1} µs, {rss:.0} KiB", cpu / 1000.0),
+                _ => "–".to_owned(),
+            }
+        };
+        let cells: Vec<String> = plan.growth.iter().map(each).collect();
+        let _ = writeln!(text, "| {} | {} |", subject.name, cells.join(" | "));
+    }
+    let _ = writeln!(text, "\nCPU time of the init per orphan, and its resident set afterwards.");
+    let _ = writeln!(
+        text,
         "\n| services in one configuration | exec → all run, µs each | one killed → runs again ms | TERM → exit, µs each |\n\
          | --: | --: | --: | --: |"
     );
