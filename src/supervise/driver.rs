@@ -216,15 +216,12 @@ async fn drive(setup: Setup) -> io::Result<(Exit, String)> {
             driver.last_words().await;
             return Ok(exit);
         }
-        if driver.more {
-            driver.reap();
-            tokio::task::yield_now().await;
-        }
         if driver.watch.every.is_zero() != next_watch.is_none() {
             // A reload has switched the tick off, or on.
             next_watch = (!driver.watch.every.is_zero()).then(tokio::time::Instant::now);
         }
         let more = driver.more;
+        debug_assert!(driver.actions.is_empty(), "the loop waits with actions undone");
         let deadline = driver.machine.next_deadline().map(|at| driver.instant(at));
         tokio::select! {
             biased;
@@ -237,7 +234,9 @@ async fn drive(setup: Setup) -> io::Result<(Exit, String)> {
                 driver.observe();
                 driver.set_alarms();
             }
-            () = std::future::ready(()), if more => {}
+            // The rest of a batch, once nothing else is due. Its actions are carried out at the top of the loop, before
+            // anything waits again.
+            () = tokio::task::yield_now(), if more => driver.reap(),
         }
     }
 }

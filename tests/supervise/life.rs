@@ -1,6 +1,6 @@
 //! Starts, order, restarts, budgets, reasons.
 
-use crate::fixture::{Init, lines};
+use crate::fixture::{Init, lines, until};
 use std::fs;
 
 #[test]
@@ -184,4 +184,30 @@ fn a_reload_takes_over_the_grace_and_the_rules_of_the_file() {
     init.log(|line| line["message"] == "not ready");
     assert_eq!(init.status()["state"], "draining");
     assert_eq!(init.exit().code(), Some(0));
+}
+
+#[test]
+fn more_services_than_one_batch_that_die_at_once_are_all_acted_upon_before_the_loop_waits() {
+    const COUNT: usize = 600;
+    let service = |n: usize| {
+        format!(
+            "[service.s{n}]\ncommand = [\"sh\", \"-c\", \"echo $$ >> @DIR@/pids; exec sleep 1000\"]\n\
+             restart = \"never\"\nessential = {}\n",
+            n == COUNT - 1
+        )
+    };
+    let config: String = (0..COUNT).map(service).collect();
+    // No slow tick: nothing but the deaths themselves may wake the loop, which checks in this build that nothing is left undone.
+    let mut init = Init::start_with(&config, &[("SKILL_INIT_TICK", "0")]);
+    init.ready();
+    let pids = lines(&init.path("pids"), COUNT);
+    init.signal(libc::SIGSTOP);
+    for pid in pids.lines() {
+        skill_init::sys::process::kill(pid.parse().unwrap(), libc::SIGKILL).unwrap();
+    }
+    for pid in pids.lines() {
+        until(|| fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().contains(") Z ").then_some(()));
+    }
+    init.signal(libc::SIGCONT);
+    assert_eq!(init.exit().code(), Some(137));
 }
