@@ -86,7 +86,9 @@ impl Terminal {
         let _ = termios::tcflush(io::stdin().as_fd(), termios::FlushArg::TCIFLUSH);
         let _ = termios::tcsetattr(io::stdin().as_fd(), SetArg::TCSADRAIN, modes);
         let mut out = io::stdout().lock();
-        let reset = "\u{1b}[0m\u{1b}[?25h\u{1b}[?1049l\u{1b}[?1000l\u{1b}[?1002l\u{1b}[?1003l\u{1b}[?1006l\u{1b}[?2004l\u{1b}[<u\u{1b}[?1004l";
+        // Leaving the alternate screen also restores the saved cursor, of that screen or not: without one saved here the menu
+        // would be written over the output of an agent that never left the main screen.
+        let reset = "\u{1b}[0m\u{1b}[?25h\u{1b}7\u{1b}[?1049l\u{1b}[?1000l\u{1b}[?1002l\u{1b}[?1003l\u{1b}[?1006l\u{1b}[?2004l\u{1b}[<u\u{1b}[?1004l";
         let _ = out.write_all(reset.as_bytes()).and_then(|()| out.flush());
     }
 

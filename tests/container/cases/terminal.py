@@ -1,6 +1,7 @@
 """The terminal through the gateway, with a real ttyd and a real browser."""
 
 import base64
+import re
 
 from suite import host
 from suite.browser import Browser
@@ -9,14 +10,51 @@ from suite.shell import wait_for
 
 QUIET = ("-e", "SKILL_INIT_ENSURE=off")
 PORT = 7681
-# Stands in for the CLI: says how it was called, waits for a line, ends.
-AGENT = ("printf '#!/bin/sh\\necho \"agent called: $*\"\\necho \"cwd: $PWD\"\\nread line\\necho \"got $line\"\\n' "
-         "> $NPM_CONFIG_PREFIX/bin/codex && chmod +x $NPM_CONFIG_PREFIX/bin/codex")
+ORIGIN = f"Origin: http://127.0.0.1:{PORT}"
+# Stands in for a CLI: says how it was called, shows the files that it finds, waits for a line, ends.
+AGENT = """#!/bin/sh
+for argument; do echo "${0##*/} argument: $argument"; done
+echo "${0##*/} called in $PWD"
+find . -type f | sort | xargs -r cat
+echo "${0##*/} has no more files"
+read line
+echo "${0##*/} got $line"
+"""
 
 
-def with_agent(box):
-    """Puts the stand-in where the menu looks."""
-    box.sh(f"mkdir -p $NPM_CONFIG_PREFIX/bin && {AGENT}")
+def with_agents(box, *names):
+    """Puts stand-ins where the menu looks."""
+    for name in names:
+        box.sh(f"mkdir -p $NPM_CONFIG_PREFIX/bin && cat > $NPM_CONFIG_PREFIX/bin/{name} <<'E'\n{AGENT}E\n"
+               f"chmod +x $NPM_CONFIG_PREFIX/bin/{name}")
+
+
+def choose(page, label):
+    """Choose an entry of the menu by its number; the agent's first screen without line breaks."""
+    def number():
+        found = re.findall(rf"^ *(\d+) +{label} +(?:managed|global)", page.screen(), re.M)
+        return found[-1] if found and "Choice" in page.screen().splitlines()[-1] else None
+    page.type(f"{on(page, f'{label} in the menu', number)}\r")
+    screen = wait_for(f"{label} runs", lambda: _with(page.screen(), f"{label} called in", f"{label} has no more files"))
+    return " ".join(re.findall(f"^{label} argument: (.*)", screen, re.M)), screen
+
+
+def answer(page, label):
+    """Give it its line; back in the menu."""
+    page.type("hello\r")
+    on(page, f"{label} ended", lambda: _with(page.screen(), f"{label} got hello", f"{label} ended"))
+
+
+def on(page, what, look):
+    """Wait for it; a failure shows the screen."""
+    try:
+        return wait_for(what, look)
+    except AssertionError as fault:
+        raise AssertionError(f"{fault}; on the screen: {page.screen()}") from fault
+
+
+def _with(screen, *words):
+    return screen if all(word in screen for word in words) else None
 
 
 def upgrade(box, *headers):
@@ -34,31 +72,54 @@ def browser(world):
     """Headless Chromium; the screenshot is kept in the cache."""
     with world.start(*QUIET) as box:
         box.ready()
-        with_agent(box)
+        with_agents(box, "codex")
         with Browser(box.inspect(".State.Pid")) as chromium:
             page = chromium.open(f"http://127.0.0.1:{PORT}/")
-            menu = wait_for("the menu", lambda: page.screen() if "codex" in page.screen() else None)
+            menu = wait_for("the menu", lambda: page.screen() if "Choice" in page.screen() else None)
+            check("codex" in menu, menu)
             check("$" not in menu.splitlines()[-1] and "#" not in menu.splitlines()[-1], f"a shell prompt: {menu}")
+            same("a second client's handshake", upgrade(box, ORIGIN), 409)
             second = chromium.open(f"http://127.0.0.1:{PORT}/")
-            wait_for("the second client is told", lambda: "codex" not in second.screen()
-                     and second.run("document.readyState") == "complete")
+            wait_for("the second page tells that it has no connection",
+                     lambda: re.search("connect", second.run("document.body.innerText") or "", re.I))
+            same("the second page's terminal", second.screen(), "")
             second.close()
-            number = next(line.strip() for line in menu.splitlines() if "codex" in line)
-            key = "".join(c for c in number.split()[0] if c.isdigit()) or "1"
-            page.type(f"{key}\r")
-            called = wait_for("the agent runs", lambda: page.screen() if "agent called:" in page.screen() else None)
-            flat = called.replace("\n", "")
-            for flag in ("--sandbox workspace-write", "--ask-for-approval never", "features.shell_tool=false",
-                         "features.unified_exec=false"):
-                check(flag in flat, f"{flag} is missing: {called}")
-            check("/data/ui_shell_sessions/" in flat, f"the session's folder: {called}")
+            arguments, screen = choose(page, "codex")
+            same("codex's arguments", arguments, "--sandbox workspace-write --ask-for-approval never "
+                 "-c features.shell_tool=false -c features.unified_exec=false")
+            check("called in /data/ui_shell_sessions/" in screen, f"the session's folder: {screen}")
             page.picture(host.CACHE / "terminal.png")
             check("ui_shell_sessions" in box.sh("cat $HOME/.codex/config.toml"), "no trust entry while it runs")
-            page.type("hello\r")
-            wait_for("its answer", lambda: "got hello" in page.screen() or "codex" in page.screen())
-        wait_for("the trust entry is gone",
-                 lambda: "ui_shell_sessions" not in box.sh("cat $HOME/.codex/config.toml"))
+            answer(page, "codex")
+            check("ui_shell_sessions" not in box.sh("cat $HOME/.codex/config.toml"), "the trust entry is still there")
+        wait_for("the seat is free again", lambda: upgrade(box, ORIGIN) == 101)
         return f"menu: {' | '.join(menu.split(chr(10)))[:200]}"
+
+
+@case("terminal: each agent starts with its predefined flags and finds its own security files; nothing leads to a shell")
+def predefined(world):
+    """gemini and opencode; keys that would get out of a menu do nothing."""
+    with world.start(*QUIET) as box:
+        box.ready()
+        with_agents(box, "gemini", "opencode")
+        with Browser(box.inspect(".State.Pid")) as chromium:
+            page = chromium.open(f"http://127.0.0.1:{PORT}/")
+            wait_for("the menu", lambda: "Choice" in page.screen())
+            page.type("!sh\r;id\r")
+            arguments, screen = choose(page, "gemini")
+            check("uid=" not in screen, f"a command was run: {screen}")
+            same("gemini's arguments", arguments, "--sandbox --approval-mode default")
+            check("run_shell_command" in screen and "ShellTool" in screen, f"gemini's settings: {screen}")
+            check("ui_shell_sessions" in box.sh("cat $HOME/.gemini/trustedFolders.json"), "no trust entry while it runs")
+            answer(page, "gemini")
+            check("ui_shell_sessions" not in box.sh("cat $HOME/.gemini/trustedFolders.json"), "the trust entry is still there")
+            arguments, screen = choose(page, "opencode")
+            same("opencode's arguments", arguments, "")
+            check(re.search(r'"permission": *"deny"', screen), f"opencode's settings: {screen}")
+            shells = [c for c in box.sh("cat /proc/[0-9]*/comm").split() if c in ("bash", "zsh", "dash")]
+            same("shells beside the stand-in's own interpreter", shells, [])
+            answer(page, "opencode")
+        return "gemini --sandbox --approval-mode default, shell tools excluded, trusted while it ran; opencode: all denied"
 
 
 @case("terminal: with auth on, refused without credentials, open with them")
@@ -69,13 +130,12 @@ def credentials(world):
         box.ready()
         same("page without", box.http("/", PORT)[0], 401)
         same("token without", box.http("/token", PORT)[0], 401)
-        origin = f"Origin: http://127.0.0.1:{PORT}"
-        same("websocket without", upgrade(box, origin), 401)
+        same("websocket without", upgrade(box, ORIGIN), 401)
         basic = "Authorization: Basic " + base64.b64encode(b"admin:pass:word").decode()
         wrong = "Authorization: Basic " + base64.b64encode(b"admin:pass").decode()
         same("page with a wrong password", box.http("/", PORT, headers=[wrong])[0], 401)
         same("page with", box.http("/", PORT, headers=[basic])[0], 200)
-        same("websocket with", upgrade(box, origin, basic), 101)
+        same("websocket with", upgrade(box, ORIGIN, basic), 101)
         with Browser(box.inspect(".State.Pid")) as chromium:
             outside = chromium.open(f"http://127.0.0.1:{PORT}/")
             wait_for("the page is refused", lambda: outside.run("document.readyState") == "complete")
@@ -92,7 +152,7 @@ def origins(world):
     with world.start(*QUIET) as box:
         box.ready()
         same("foreign origin", upgrade(box, "Origin: http://evil.example"), 403)
-        same("own origin", upgrade(box, f"Origin: http://127.0.0.1:{PORT}"), 101)
+        same("own origin", upgrade(box, ORIGIN), 101)
         return "403 and 101"
 
 
