@@ -15,6 +15,11 @@ FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-u
          "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1000,700",
          "--remote-debugging-pipe"]
 
+# The text of ttyd's terminal.
+SCREEN = """(() => { const b = window.term && window.term.buffer.active; if (!b) return '';
+    return Array.from({length: window.term.rows}, (_, i) => { const l = b.getLine(i + b.viewportY);
+    return l ? l.translateToString(true) : ''; }).join('\\n').trimEnd(); })()"""
+
 
 def ensure():
     """The program, installed when it is missing."""
@@ -44,6 +49,7 @@ class Browser:
         os.close(to_answer)
         self.buffer = b""
         self.number = 0
+        self.events = []
 
     def __enter__(self):
         return self
@@ -69,6 +75,8 @@ class Browser:
         deadline = time.monotonic() + seconds
         while True:
             answer = self._next(deadline, method)
+            if "id" not in answer:
+                self.events.append(answer)
             if answer.get("id") == self.number:
                 if "error" in answer:
                     raise AssertionError(f"{method}: {answer['error']}")
@@ -85,6 +93,22 @@ class Browser:
             self.buffer += chunk
         line, _, self.buffer = self.buffer.partition(b"\0")
         return json.loads(line)
+
+    def contexts(self, session, origin):
+        """The script contexts of a page's frames of that origin which are there now, oldest first."""
+        found = {}
+        for event in self.events:
+            if event.get("sessionId") != session:
+                continue
+            method, about = event["method"], event["params"]
+            if method == "Runtime.executionContextCreated" and about["context"]["origin"] == origin:
+                if about["context"]["auxData"].get("isDefault"):
+                    found[about["context"]["id"]] = True
+            elif method == "Runtime.executionContextDestroyed":
+                found.pop(about["executionContextId"], None)
+            elif method == "Runtime.executionContextsCleared":
+                found.clear()
+        return list(found)
 
     def open(self, url):
         """A new page, without waiting for it."""
@@ -112,14 +136,17 @@ class Page:
 
     def run(self, script):
         """Evaluate an expression (a promise is awaited); its value."""
-        done = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        return self.evaluate(script)
+
+    def evaluate(self, script, context=None):
+        """The same in one of the page's contexts."""
+        where = {"contextId": context} if context is not None else {}
+        done = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True, **where)
         return done["result"].get("value")
 
     def screen(self):
         """The text of ttyd's terminal."""
-        return self.run("""(() => { const b = window.term && window.term.buffer.active; if (!b) return '';
-            return Array.from({length: window.term.rows}, (_, i) => { const l = b.getLine(i + b.viewportY);
-            return l ? l.translateToString(true) : ''; }).join('\\n').trimEnd(); })()""") or ""
+        return self.run(SCREEN) or ""
 
     def type(self, text):
         """Keys, as a person presses them."""

@@ -19,7 +19,7 @@ function localise(root) {
     const date = new Date(time.dateTime);
     if (Number.isNaN(date.getTime())) continue;
     time.title = time.dateTime;
-    time.textContent = time.closest(".line") ? date.toLocaleTimeString() : date.toLocaleString();
+    time.textContent = time.closest(".line") ? date.toLocaleTimeString([], { hour12: false }) : date.toLocaleString();
   }
 }
 
@@ -30,9 +30,10 @@ async function refresh(element, url = element.dataset.refresh) {
   const html = await response.text();
   if (html === element.shown || element.contains(document.activeElement)) return;
   element.shown = html;
-  const open = [...element.querySelectorAll("details")].map((one) => one.open);
+  const nameOf = (one) => one.closest("section")?.getAttribute("aria-labelledby") + one.querySelector("summary").textContent;
+  const open = new Map([...element.querySelectorAll("details")].map((one) => [nameOf(one), one.open]));
   element.innerHTML = html;
-  [...element.querySelectorAll("details")].forEach((one, n) => { if (open[n] !== undefined) one.open = open[n]; });
+  element.querySelectorAll("details").forEach((one) => { one.open = open.get(nameOf(one)) ?? one.open; });
   localise(element);
 }
 
@@ -156,6 +157,7 @@ function live(log) {
     if (panel && panel.dataset.state !== state) {
       state = panel.dataset.state;
       announce(say("state", { state: panel.dataset.stateText }));
+      refresh(document.querySelector(".strip")).catch(() => {});
       document.title = document.title.replace(/ – [^·]*/, ` – ${panel.dataset.stateText} `);
     }
     return panel?.dataset.ended === "1";
