@@ -67,6 +67,7 @@ def main():
     arguments = parser.parse_args()
     root = pathlib.Path(tempfile.mkdtemp(prefix="skill-init-ui."))
     gate = root / "go"
+    arguments.into.mkdir(parents=True, exist_ok=True)
     shutil.copytree(REPO / "examples/skills", root / "skills")
     tool = root / "agent-cache/npm/bin/codex"
     tool.parent.mkdir(parents=True)

@@ -65,7 +65,7 @@ function upload(form) {
     bar.hidden = true;
     button.disabled = false;
     status.textContent = text;
-    status.className = bad ? "alert" : "";
+    status.className = bad ? "alert" : "done";
   };
   const refused = (detail) => {
     const error = typeof detail === "string" ? detail : detail?.message ?? detail?.[0]?.msg ?? say("unreachable");
