@@ -98,6 +98,8 @@ pub(super) enum Report {
 const BATCH: usize = 512;
 /// When usage and orphans are looked at for the first time.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
+/// So long after the container became ready its start is over.
+const SETTLED: Duration = Duration::from_secs(1);
 
 pub(super) struct Driver {
     pub(super) machine: Machine,
@@ -122,6 +124,8 @@ pub(super) struct Driver {
     sweeping: Option<bool>,
     exit: Option<(Exit, String)>,
     root: Root,
+    /// When what the start needed is given back.
+    settled: Option<tokio::time::Instant>,
     /// Exec probes started so far.
     questions: u64,
     /// A look is under way on the worker thread.
@@ -193,6 +197,7 @@ async fn drive(setup: Setup) -> io::Result<(Exit, String)> {
         reports,
         prefix: setup.prefix,
         more: false,
+        settled: None,
         sweeping: None,
         exit: None,
         root: Root::real(),
@@ -233,6 +238,10 @@ async fn drive(setup: Setup) -> io::Result<(Exit, String)> {
                 next_watch = Some(tokio::time::Instant::now() + driver.watch.every);
                 driver.observe();
                 driver.set_alarms();
+            }
+            () = until(driver.settled) => {
+                driver.settled = None;
+                give_back();
             }
             // The rest of a batch, once nothing else is due. Its actions are carried out at the top of the loop, before
             // anything waits again.
@@ -329,7 +338,7 @@ impl Driver {
             let took = self.origin.elapsed();
             if self.told.ready_after.is_none() {
                 self.told.ready_after = Some(took);
-                give_back();
+                self.settled = Some(tokio::time::Instant::now() + SETTLED);
             }
             tracing::info!(milliseconds = took.as_millis(), "ready");
             super::answer::release(self);
