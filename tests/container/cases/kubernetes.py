@@ -1,11 +1,16 @@
 """The manifests: strictly valid, and their pod under a real kubelet."""
 
+import base64
 import json
 import pathlib
+import urllib.error
+import urllib.request
 
 from suite import host, kubernetes, plugins
 from suite.cases import case, check, same
 from suite.shell import CommandError, run, wait_for
+
+from cases import dropin
 
 OVERLAYS = ("default", "hardened", "resized", "python-worker")
 NEWEST, OLDEST = "1.37", "1.30"
@@ -56,13 +61,15 @@ def coherent(_world):
     return ", ".join(OVERLAYS)
 
 
-def static_pod(world, directory):
-    """The default overlay's pod as a kubelet without an API server can run it: claims become folders, no Secret, the
-    host's network. Probes, rights, resources, environment and the grace period stay as they are."""
-    template = pod_of(rendered("default"))
+def static_pod(world, directory, overlay, image=None):
+    """An overlay's pod as a kubelet without an API server can run it: claims and Secrets become folders, and the network
+    is the host's. Probes, rights, resources, environment and the grace period stay as they are."""
+    template = pod_of(rendered(overlay))
     spec = json.loads(json.dumps(template["spec"]))
     box = spec["containers"][0]
-    box["image"], box["imagePullPolicy"] = world.image, "Never"
+    box["image"], box["imagePullPolicy"] = image or world.image, "Never"
+    for first in spec.get("initContainers", []):
+        first["image"], first["imagePullPolicy"] = world.image, "Never"
     box["env"] = [e for e in box["env"] if e["name"] != "SKILL_INIT_HTTP_ADDR"]
     # On the host's network: ports that nobody else on this machine is likely to hold, on loopback.
     ports = {"http": 18000, "terminal": 17681, "health": 18079}
@@ -73,59 +80,146 @@ def static_pod(world, directory):
         ("SKILL_INIT_API_HOST", "127.0.0.1"), ("UI_SHELL_TTYD_BIND_HOST", "127.0.0.1"), ("SKILL_INIT_ENSURE", "off"))]
     for name in ("startupProbe", "livenessProbe", "readinessProbe"):
         box[name]["httpGet"]["host"] = "127.0.0.1"
-    folders = {}
-    for name in ("data", "cache", "skills", "credentials"):
-        folders[name] = pathlib.Path(directory) / name
-        folders[name].mkdir()
-        folders[name].chmod(0o777)
-    spec["volumes"] = [{"name": n, "hostPath": {"path": str(p)}} for n, p in folders.items()]
+    directory = pathlib.Path(directory)
+    directory.chmod(0o755)
+    empty = [v for v in spec["volumes"] if "emptyDir" in v and v["name"] != "skills"]
+    folders = {m["name"]: directory / m["name"] for m in box["volumeMounts"]}
+    for volume in empty:
+        folders.pop(volume["name"])
+    for path in folders.values():
+        path.mkdir()
+        path.chmod(0o777)
+    if "ui-auth" in folders:
+        (folders["ui-auth"] / "password").write_text(PASSWORD, encoding="utf-8")
+    spec["volumes"] = [*empty, *({"name": n, "hostPath": {"path": str(p)}} for n, p in folders.items())]
     spec["hostNetwork"] = True
-    spec.pop("seccompProfile", None)
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "skill-runner", "namespace": "default"}, "spec": spec}
+    spec.pop("hostUsers", None)  # a kubelet of that age does not know it
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": overlay, "namespace": "default"}, "spec": spec}
+
+
+PASSWORD = "of-the-suite"
+
+
+def get(path, credentials=None):
+    """(status, body) from the pod's API, which is on the host's loopback."""
+    request = urllib.request.Request(f"http://127.0.0.1:18000{path}")
+    if credentials:
+        request.add_header("Authorization", "Basic " + base64.b64encode(credentials.encode()).decode())
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as refusal:
+        return refusal.code, refusal.read().decode()
+
+
+class Node:
+    """An engine of its own, with the images, and a kubelet on it."""
+
+    def __init__(self, world, *images):
+        from suite.engine import Engine
+        wrapper = pathlib.Path(kubernetes.__file__).with_name("modest-runc")
+        self.world, self.images = world, images
+        self.engine = Engine("kubelet-engine", extra=["--add-runtime", f"modest={wrapper}", "--default-runtime", "modest"])
+
+    def __enter__(self):
+        kubernetes.binary()
+        self.engine.start()
+        try:
+            for image in self.images:
+                _carry_image(self.world.engine, self.engine, image)
+            kubernetes.pause_image(self.engine, self.world.image, host.CACHE / "context/target/dist/skill-init")
+            self.kubelet = kubernetes.Kubelet(self.engine)
+            self.kubelet.__enter__()
+        except BaseException:
+            self.engine.stop()
+            raise
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind is not None and issubclass(kind, (AssertionError, CommandError)):
+            value.container_log = self.engine.docker("ps", "-a", check=False).out + self.log()
+        try:
+            self.kubelet.__exit__(kind, value, trace)
+        finally:
+            self.engine.stop()
+
+    def log(self):
+        """What the newest container of the pod wrote."""
+        names = self.engine.docker("ps", "-aq", "-f", "label=io.kubernetes.container.name=api", check=False).out.split()
+        if not names:
+            return ""
+        shown = self.engine.docker("logs", "--tail", "30", names[0], check=False)
+        return shown.out + shown.err
+
+    def inspect(self):
+        """`docker inspect` of the pod's container."""
+        name = self.engine.docker("ps", "-q", "-f", "label=io.kubernetes.container.name=api").text.split()[0]
+        return name, json.loads(self.engine.docker("inspect", name).out)[0]
+
+
+@case("kubernetes: the pods of the hardened, the resized and the Python worker's overlay get ready under a real kubelet",
+      limit=2700)
+def overlays(world):
+    """Each with what it is there for."""
+    existing = dropin.existing(world)
+    words = []
+    with Node(world, world.image, existing) as node:
+        for overlay, image in (("hardened", None), ("resized", None), ("python-worker", existing)):
+            node.kubelet.place(static_pod(world, world.folder("pod"), overlay, image))
+            seen = []
+            wait_for(f"{overlay}: ready",
+                     lambda o=overlay, s=seen: _see(node.kubelet, o, s, lambda x: x["started"] and x["ready"]), 180)
+            name, shown = node.inspect()
+            if overlay == "hardened":
+                same("/ without credentials, for health checks", get("/")[0], 200)
+                check(shown["HostConfig"]["ReadonlyRootfs"], "the root is writable")
+                check("seccomp" in str(shown["HostConfig"]["SecurityOpt"]), f"{shown['HostConfig']['SecurityOpt']}")
+                for path in ("/v1/skills", "/v1/engines"):
+                    same(f"{path} without credentials", get(path)[0], 401)
+                    same(f"{path} with", get(path, f"admin:{PASSWORD}")[0], 200)
+                words.append("hardened: read-only, seccomp profile, 401 without the Secret's password")
+            elif overlay == "resized":
+                same("memory limit", shown["HostConfig"]["Memory"], 8 << 30)
+                told = json.loads(node.engine.docker("exec", name, "skill-init", "config", "--json").out)["settings"]
+                same("SKILL_INIT_TICK", told["SKILL_INIT_TICK"]["value"], "5s")
+                words.append("resized: 8 GiB, looks every 5 s")
+            else:
+                worker = json.loads(get("/")[1])
+                same("worker and its uid", (worker["worker"], worker["uid"]), ("python", 10001))
+                words.append("python-worker: uvicorn of the existing image as 10001")
+            node.kubelet.remove()
+    return "; ".join(words)
 
 
 @case("kubernetes: the pod of the manifests under a real kubelet: started, ready, unready, restarted on liveness, stopped",
       limit=2700)
 def kubelet(world):
     """Static pod, the manifests' own probes."""
-    from suite.engine import Engine
-    wrapper = pathlib.Path(kubernetes.__file__).with_name("modest-runc")
-    engine = Engine("kubelet-engine", extra=["--add-runtime", f"modest={wrapper}", "--default-runtime", "modest"])
-    kubernetes.binary()
-    engine.start()
-    try:
-        _carry_image(world.engine, engine, world.image)
-        kubernetes.pause_image(engine, world.image, host.CACHE / "context/target/dist/skill-init")
-        with kubernetes.Kubelet(engine) as node:
-            node.place(static_pod(world, world.folder("pod")))
-            seen = []
-            wait_for("started and ready", lambda: _see(node, seen, lambda s: s["started"] and s["ready"]), 180)
-            name = engine.docker("ps", "-q", "-f", "label=io.kubernetes.container.name=api").text.split()[0]
-            shown = json.loads(engine.docker("inspect", name).out)[0]
-            same("user", shown["Config"]["User"], "10001:10001")
-            same("memory limit", shown["HostConfig"]["Memory"], 4 << 30)
-            check("no-new-privileges" in str(shown["HostConfig"]["SecurityOpt"]), f"{shown['HostConfig']['SecurityOpt']}")
-            engine.docker("exec", name, "skill-init", "stop", "api")
-            wait_for("unready while the worker is down", lambda: _see(node, seen, lambda s: not s["ready"]), 120)
-            engine.docker("exec", name, "skill-init", "start", "api")
-            wait_for("ready again", lambda: _see(node, seen, lambda s: s["ready"]), 120)
-            # The probe's own target goes away: liveness fails and the kubelet restarts the container.
-            engine.docker("exec", name, "skill-init", "stop", "gateway")
-            wait_for("restarted by liveness", lambda: _see(node, seen, lambda s: s["restartCount"] >= 1), 240)
-            last = wait_for("ready after the restart",
-                            lambda: _see(node, seen, lambda s: s["restartCount"] >= 1 and s["ready"]), 240)
-            ended = (last.get("lastState") or {}).get("terminated") or {}
-            same("exit code of the stopped container", ended.get("exitCode"), 0)
-        return " -> ".join(seen)
-    except (AssertionError, CommandError) as fault:
-        fault.container_log = engine.docker("ps", "-a", check=False).out
-        raise
-    finally:
-        engine.stop()
+    with Node(world, world.image) as machine:
+        node, engine = machine.kubelet, machine.engine
+        node.place(static_pod(world, world.folder("pod"), "default"))
+        seen = []
+        wait_for("started and ready", lambda: _see(node, "default", seen, lambda s: s["started"] and s["ready"]), 180)
+        name, shown = machine.inspect()
+        same("user", shown["Config"]["User"], "10001:10001")
+        same("memory limit", shown["HostConfig"]["Memory"], 4 << 30)
+        check("no-new-privileges" in str(shown["HostConfig"]["SecurityOpt"]), f"{shown['HostConfig']['SecurityOpt']}")
+        engine.docker("exec", name, "skill-init", "stop", "api")
+        wait_for("unready while the worker is down", lambda: _see(node, "default", seen, lambda s: not s["ready"]), 120)
+        engine.docker("exec", name, "skill-init", "start", "api")
+        wait_for("ready again", lambda: _see(node, "default", seen, lambda s: s["ready"]), 120)
+        # The probe's own target goes away: liveness fails and the kubelet restarts the container.
+        engine.docker("exec", name, "skill-init", "stop", "gateway")
+        wait_for("restarted by liveness", lambda: _see(node, "default", seen, lambda s: s["restartCount"] >= 1), 240)
+        last = wait_for("ready after the restart",
+                        lambda: _see(node, "default", seen, lambda s: s["restartCount"] >= 1 and s["ready"]), 240)
+        ended = (last.get("lastState") or {}).get("terminated") or {}
+        same("exit code of the stopped container", ended.get("exitCode"), 0)
+    return " -> ".join(seen)
 
 
-def _see(node, seen, wanted):
-    status = node.container()
+def _see(node, pod, seen, wanted):
+    status = node.container(pod)
     if status is None:
         return None
     words = f"started={status['started']} ready={status['ready']} restarts={status['restartCount']}"

@@ -18,6 +18,7 @@ from .shell import run, timed, wait_for
 RELEASE = "bookworm"
 VERSION = "1.20.2"
 PAUSE = "skill-init-pause:1"
+NODE = "node1"
 READ_ONLY_PORT = 10255
 
 # What the kubelet would set on the machine: it gets private copies instead.
@@ -73,6 +74,9 @@ class Kubelet:
         self.dir = host.clean_dir(host.CACHE / "kubelet-state")
         self.pods = self.dir / "pods"
         self.pods.mkdir()
+        # What docs/kubernetes.md has an operator put on the nodes.
+        (self.dir / "seccomp").mkdir()
+        shutil.copy(host.REPO / "image/seccomp/skill-runner.json", self.dir / "seccomp")
         self.process = None
 
     def __enter__(self):
@@ -92,7 +96,7 @@ class Kubelet:
             "--cgroups-per-qos=false", "--enforce-node-allocatable=", "--address=127.0.0.1",
             f"--read-only-port={READ_ONLY_PORT}", "--healthz-bind-address=127.0.0.1", "--healthz-port=10248",
             "--port=10250", "--anonymous-auth=true", "--authorization-mode=AlwaysAllow",
-            "--make-iptables-util-chains=false", "--fail-swap-on=false", "--hostname-override=node1",
+            "--make-iptables-util-chains=false", "--fail-swap-on=false", f"--hostname-override={NODE}",
             "--file-check-frequency=1s", "--sync-frequency=1s", "--image-gc-high-threshold=100",
             "--image-gc-low-threshold=99", "--eviction-hard=", "--oom-score-adj=0",
             f"--experimental-dockershim-root-directory={self.dir}/dockershim",
@@ -129,13 +133,20 @@ class Kubelet:
         part.write_text(json.dumps(pod), encoding="utf-8")
         part.rename(self.pods / "pod.json")
 
-    def container(self):
-        """Status of the pod's first container, or None."""
+    def remove(self):
+        """Take the pod away and wait until its containers are gone."""
+        (self.pods / "pod.json").unlink()
+        wait_for("the pod is gone", lambda: not self.engine.docker("ps", "-q").text, 120)
+
+    def container(self, pod):
+        """Status of the first container of the pod of this name, or None."""
         if self.process.poll() is not None:
             raise AssertionError(f"the kubelet ended with {self.process.returncode}: {self.last_words()}")
         with urllib.request.urlopen(f"http://127.0.0.1:{READ_ONLY_PORT}/pods", timeout=5) as answer:
             items = json.load(answer)["items"] or []
         for item in items:
+            if item["metadata"]["name"] != f"{pod}-{NODE}":
+                continue
             for status in item["status"].get("containerStatuses", []):
                 return status
         return None
