@@ -13,4 +13,5 @@ pub mod protocol;
 pub mod render;
 pub mod rundir;
 pub mod server;
+pub mod status;
 pub mod terminal;

@@ -94,6 +94,16 @@ pub(super) enum Report {
     Replanned(Result<Box<Replanned>, String>),
 }
 
+/// What ended the sleep of the loop.
+enum Woken {
+    Signal(i32),
+    Report(Report),
+    Call(Call),
+    Deadline,
+    Watch,
+    More,
+}
+
 /// Zombies reaped in one go before the loop looks at anything else.
 const BATCH: usize = 512;
 /// When usage and orphans are looked at for the first time.
@@ -228,13 +238,23 @@ async fn drive(setup: Setup) -> io::Result<(Exit, String)> {
         let more = driver.more;
         debug_assert!(driver.actions.is_empty(), "the loop waits with actions undone");
         let deadline = driver.machine.next_deadline().map(|at| driver.instant(at));
-        tokio::select! {
+        let slept = Instant::now();
+        let woken = tokio::select! {
             biased;
-            signal = signals.next() => driver.signal(signal),
-            Some(report) = inbox.recv() => driver.report(report),
-            Some(call) = requests.recv() => driver.answer(call),
-            () = until(deadline) => driver.tick(deadline),
-            () = until(next_watch) => {
+            signal = signals.next() => Woken::Signal(signal),
+            Some(report) = inbox.recv() => Woken::Report(report),
+            Some(call) = requests.recv() => Woken::Call(call),
+            () = until(deadline) => Woken::Deadline,
+            () = until(next_watch) => Woken::Watch,
+            () = tokio::task::yield_now(), if more => Woken::More,
+        };
+        driver.thaw(slept, deadline);
+        match woken {
+            Woken::Signal(signal) => driver.signal(signal),
+            Woken::Report(report) => driver.report(report),
+            Woken::Call(call) => driver.answer(call),
+            Woken::Deadline => driver.feed(Event::Tick),
+            Woken::Watch => {
                 next_watch = Some(tokio::time::Instant::now() + driver.watch.every);
                 driver.observe();
                 driver.set_alarms();
@@ -245,7 +265,7 @@ async fn drive(setup: Setup) -> io::Result<(Exit, String)> {
             }
             // The rest of a batch, once nothing else is due. Its actions are carried out at the top of the loop, before
             // anything waits again.
-            () = tokio::task::yield_now(), if more => driver.reap(),
+            Woken::More => driver.reap(),
         }
     }
 }
@@ -290,13 +310,17 @@ impl Driver {
         }
     }
 
-    fn tick(&mut self, deadline: Option<tokio::time::Instant>) {
+    /// Before anything else that the loop does: was it frozen while it slept? Then that time did not pass for deadlines.
+    ///
+    /// When it began is not known, only that the loop slept from `slept` on, so all of it is given back: a deadline may
+    /// come later than it should, never earlier.
+    fn thaw(&mut self, slept: Instant, deadline: Option<tokio::time::Instant>) {
         let late = deadline.map_or(Duration::ZERO, |at| tokio::time::Instant::now().saturating_duration_since(at));
         if late > health::FROZEN {
-            tracing::warn!(milliseconds = late.as_millis(), "was frozen; deadlines are moved by as much");
-            self.frozen += late;
+            let lost = slept.elapsed();
+            tracing::warn!(milliseconds = lost.as_millis(), "was frozen; deadlines are moved by as much");
+            self.frozen += lost;
         }
-        self.feed(Event::Tick);
     }
 
     fn act(&mut self) {

@@ -5,16 +5,21 @@
 //! Every failure is a line on stderr and an exit code of the table; nothing is run half-prepared. The user
 //! comes last, because limits and a lower oom score may need the privileges that it gives up.
 
-use crate::{cli::output, exit::Exit, sys};
-use std::ffi::{CString, OsString};
-use std::os::unix::ffi::OsStringExt;
+use crate::{exit::Exit, sys};
+use std::{
+    ffi::{CString, OsString},
+    io::Write,
+    os::unix::ffi::OsStringExt,
+};
 
 /// Runs the stage; returns only on failure.
 pub fn run(args: impl Iterator<Item = OsString>) -> Exit {
     match stage(args) {
         Ok(never) => never,
         Err(failure) => {
-            output::error(&format!("exec-stage: {}", failure.message));
+            let line = format!("skill-init: exec-stage: {}\n", failure.message);
+            // Without a stderr the exit code tells.
+            let _ = std::io::stderr().write_all(line.as_bytes());
             failure.exit
         }
     }

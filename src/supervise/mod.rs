@@ -20,6 +20,7 @@ pub mod probing;
 pub mod schedule;
 pub mod service;
 pub mod signals;
+pub mod state;
 pub mod table;
 pub mod watch;
 mod worker;

@@ -49,6 +49,7 @@ pub struct Thresholds {
 pub struct Limits {
     pids: Option<u64>,
     memory: Option<u64>,
+    memory_high: Option<u64>,
     cpus: Option<u32>,
 }
 
@@ -115,11 +116,23 @@ impl Watch {
         self.paths.oom_kills()
     }
 
+    /// The tightest of each, as the plan takes them; not those of the usage, which is of the level that is nearest to full.
+    fn limits(&self, root: &Root) -> Limits {
+        let today = self.facts.under_todays_limits(root);
+        Limits {
+            pids: today.tasks.limit.value().copied(),
+            memory: today.memory.limit.value().copied(),
+            memory_high: today.memory.high.value().copied(),
+            cpus: today.cpu.effective.value().copied(),
+        }
+    }
+
     /// Looks, and ends what the rules say.
     pub fn look(&self, root: &Root, asked: &Question) -> Observation {
         let usage = self.paths.read();
         let scan = processes::scan(root);
-        let (warnings, pressure) = self.thresholds.judge(&usage, &scan);
+        let worth_a_kill = limit(usage.memory.as_ref()).map_or(MIB_64, |limit| limit / 16);
+        let (warnings, pressure) = self.thresholds.judge(&usage, &scan, asked.own_pid);
         let live = orphans::find(root, &scan, asked.own_pid, &asked.known, asked.as_of);
         let mut ended = Vec::new();
         for (orphan, reason) in orphans::due(&live, self.orphans, pressure.is_some(), &asked.ended) {
@@ -128,18 +141,14 @@ impl Watch {
             }
         }
         Observation {
-            limits: Some(Limits {
-                pids: limit(usage.pids.as_ref()),
-                memory: limit(usage.memory.as_ref()),
-                cpus: self.facts.under_todays_limits(root).cpu.effective.reading.value().copied(),
-            }),
+            limits: Some(self.limits(root)),
             pids: gauge(usage.pids),
             memory: gauge(usage.memory),
             oom_kills: usage.oom_kills,
             zombies: u64::try_from(scan.zombies()).unwrap_or(u64::MAX),
             memory_pressure: usage.memory_pressure.map(|pressure| waited(&pressure)),
             vanished: asked.largest.iter().filter(|p| !scan.lives(p.pid, p.start_ticks)).cloned().collect(),
-            largest: largest(&scan, asked.own_pid),
+            largest: largest(&scan, asked.own_pid, worth_a_kill),
             live: live.into_iter().map(|orphan| orphan.shown).collect(),
             ended,
             warnings,
@@ -149,7 +158,7 @@ impl Watch {
 }
 
 impl Thresholds {
-    fn judge(&self, usage: &Usage, scan: &Scan) -> (Vec<String>, Option<String>) {
+    fn judge(&self, usage: &Usage, scan: &Scan, own_pid: i32) -> (Vec<String>, Option<String>) {
         let (mut warnings, mut pressing) = (Vec::new(), Vec::new());
         for (name, used, by) in [("pids", &usage.pids, By::Threads), ("memory", &usage.memory, By::Memory)] {
             let Some(percent) = used.as_ref().and_then(Used::percent).filter(|percent| *percent >= self.warn) else {
@@ -176,7 +185,7 @@ impl Thresholds {
             warnings.push(line);
         }
         // They count as pids too, so readiness is that budget's matter.
-        warnings.extend(zombies(scan, usage.pids.as_ref().and_then(|used| used.limit)));
+        warnings.extend(zombies(scan, own_pid, usage.pids.as_ref().and_then(|used| used.limit)));
         (warnings, (!pressing.is_empty()).then(|| pressing.join("; ")))
     }
 }
@@ -191,18 +200,28 @@ fn owners(scan: &Scan, by: By) -> String {
     scan.top(by, 3).iter().map(|p| format!("{} (pid {})", p.comm, p.pid)).collect::<Vec<_>>().join(", ")
 }
 
-fn largest(scan: &Scan, own_pid: i32) -> Vec<Large> {
+const MIB_64: u64 = 64 << 20;
+
+/// Those that hold at least this much: what is smaller was not worth the kernel's kill.
+fn largest(scan: &Scan, own_pid: i32, least: u64) -> Vec<Large> {
     let large = |p: &&Process| Large { pid: p.pid, start_ticks: p.start_ticks, comm: p.comm.clone(), rss: p.rss() };
-    scan.top(By::Memory, 8).iter().filter(|p| p.pid != own_pid).map(large).collect()
+    scan.top(By::Memory, 8).iter().filter(|p| p.pid != own_pid && p.rss() >= least).map(large).collect()
 }
 
-/// A tenth of the pids limit lost to zombies, and at least fifty, is a fault of whoever does not reap them.
-fn zombies(scan: &Scan, limit: Option<u64>) -> Option<String> {
-    let zombies = u64::try_from(scan.zombies()).unwrap_or(u64::MAX);
+/// A tenth of the pids limit lost to zombies, and at least fifty, is a fault of whoever does not reap them. Ours are as
+/// good as reaped.
+fn zombies(scan: &Scan, own_pid: i32, limit: Option<u64>) -> Option<String> {
+    let zombies = scan.processes.iter().filter(|p| p.is_zombie() && p.ppid != own_pid).count();
+    let zombies = u64::try_from(zombies).unwrap_or(u64::MAX);
     if zombies < limit.map_or(1000, |limit| limit / 10).max(50) {
         return None;
     }
-    let who: Vec<String> = scan.negligent(3).iter().map(|(p, _)| format!("{} (pid {})", p.comm, p.pid)).collect();
+    let who: Vec<String> = scan
+        .negligent(3)
+        .iter()
+        .filter(|(p, _)| p.pid != own_pid)
+        .map(|(p, _)| format!("{} (pid {})", p.comm, p.pid))
+        .collect();
     // Round, like the percentages.
     let round = (0..19).flat_map(|n| [1, 2, 5].map(|m| m * 10_u64.pow(n))).take_while(|n| *n <= zombies).last();
     Some(format!("{} zombies or more; they are not reaped by {}", round.unwrap_or(zombies), who.join(", ")))
@@ -259,8 +278,8 @@ mod tests {
     #[test]
     fn a_budget_warns_and_then_presses_with_its_owners_named() {
         let scan = scan(vec![process(5, 1, "node", 'S', 40, 7), process(6, 1, "python", 'S', 3, 900)]);
-        assert_eq!(THRESHOLDS.judge(&usage(69, 69, 69.0, true), &scan), (vec![], None));
-        let (warnings, pressure) = THRESHOLDS.judge(&usage(74, 96, 0.0, true), &scan);
+        assert_eq!(THRESHOLDS.judge(&usage(69, 69, 69.0, true), &scan, 1), (vec![], None));
+        let (warnings, pressure) = THRESHOLDS.judge(&usage(74, 96, 0.0, true), &scan, 1);
         assert_eq!(
             warnings,
             [
@@ -274,10 +293,10 @@ mod tests {
     #[test]
     fn pressure_counts_as_a_budget_and_that_of_the_host_never_ends_readiness() {
         let scan = scan(vec![process(6, 1, "python", 'S', 3, 900)]);
-        let (warnings, pressure) = THRESHOLDS.judge(&usage(1, 1, 97.3, true), &scan);
+        let (warnings, pressure) = THRESHOLDS.judge(&usage(1, 1, 97.3, true), &scan, 1);
         assert_eq!(warnings, ["memory pressure: tasks waited 90 % of the last 10 s; most memory: python (pid 6)"]);
         assert_eq!(pressure.as_ref(), warnings.first());
-        let (warnings, pressure) = THRESHOLDS.judge(&usage(1, 1, 97.3, false), &scan);
+        let (warnings, pressure) = THRESHOLDS.judge(&usage(1, 1, 97.3, false), &scan, 1);
         assert!(warnings.concat().contains("on the host"), "{warnings:?}");
         assert_eq!(pressure, None);
     }
@@ -289,20 +308,21 @@ mod tests {
             all.extend((0..zombies).map(|n| process(100 + n, 5, "sh", 'Z', 1, 0)));
             scan(all)
         };
-        assert_eq!(zombies(&with(49), Some(100)), None);
-        let said = zombies(&with(51), Some(100));
+        assert_eq!(zombies(&with(49), 1, Some(100)), None);
+        let said = zombies(&with(51), 1, Some(100));
         assert_eq!(said.as_deref(), Some("50 zombies or more; they are not reaped by node (pid 5)"));
-        assert_eq!(zombies(&with(99), Some(100)), said);
-        assert_eq!(zombies(&with(99), Some(1000)), None);
-        assert_eq!(zombies(&with(999), None), None);
-        assert!(zombies(&with(1000), None).is_some());
+        assert_eq!(zombies(&with(99), 1, Some(100)), said);
+        assert_eq!(zombies(&with(99), 1, Some(1000)), None);
+        assert_eq!(zombies(&with(999), 1, None), None);
+        assert_eq!(zombies(&with(999), 5, Some(100)), None, "its own are reaped at once");
+        assert!(zombies(&with(1000), 1, None).is_some());
     }
 
     #[test]
     fn the_largest_are_kept_to_know_later_who_has_gone() {
         let all = scan(vec![process(1, 0, "init", 'S', 1, 9), process(5, 1, "node", 'S', 1, 8)]);
-        let known = largest(&all, 1);
-        assert_eq!(known.iter().map(|p| p.pid).collect::<Vec<_>>(), [5]);
+        assert_eq!(largest(&all, 1, 8 * 1024).iter().map(|p| p.pid).collect::<Vec<_>>(), [5]);
+        assert_eq!(largest(&all, 1, u64::MAX), []);
         assert!(all.lives(5, 77) && !scan(vec![]).lives(5, 77));
     }
 }

@@ -29,20 +29,28 @@ impl Init {
 
     /// The same with more environment; its stdout is a pipe that the test may read.
     pub(crate) fn start_with(config: &str, env: &[(&str, &str)]) -> Self {
-        Self::launch(config, env, true)
+        Self::launch(&[env!("CARGO_BIN_EXE_skill-init")], config, env, true)
     }
 
     /// The same without anybody who reads its log: `state`, `log` and `ready` cannot be used.
     pub(crate) fn start_unread(config: &str) -> Self {
-        Self::launch(config, &[], false)
+        Self::launch(&[env!("CARGO_BIN_EXE_skill-init")], config, &[], false)
     }
 
-    fn launch(config: &str, env: &[(&str, &str)], read: bool) -> Self {
+    /// The same in a cgroup.
+    pub(crate) fn start_in(cgroup: &Path, config: &str, env: &[(&str, &str)]) -> Self {
+        let script = "echo 0 > \"$0/cgroup.procs\" && exec \"$@\"";
+        let cgroup = cgroup.to_str().expect("a path");
+        Self::launch(&["/bin/sh", "-c", script, cgroup, env!("CARGO_BIN_EXE_skill-init")], config, env, true)
+    }
+
+    fn launch(program: &[&str], config: &str, env: &[(&str, &str)], read: bool) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let file = dir.path().join("init.toml");
         fs::write(&file, config.replace("@DIR@", &dir.path().display().to_string())).expect("the configuration");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_skill-init"));
+        let mut command = Command::new(program[0]);
         command
+            .args(&program[1..])
             .args(["local", "--dir"])
             .arg(dir.path())
             .env_clear()
@@ -150,7 +158,13 @@ impl Init {
 }
 
 impl Drop for Init {
+    /// Stops at once, with everything below it; killed itself it would leave its services to the machine.
     fn drop(&mut self) {
+        let end = Instant::now() + Duration::from_secs(15);
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < end {
+            self.signal(libc::SIGTERM);
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -13,4 +13,6 @@ mod life;
 mod orphans;
 mod output;
 mod probes;
+mod resize;
+mod signals;
 mod stop;

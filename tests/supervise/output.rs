@@ -50,7 +50,8 @@ fn a_reader_that_does_not_read_holds_up_the_service_and_not_the_init() {
     // As soon as somebody reads, it goes on, with whole lines.
     let mut lines = BufReader::new(stdout).lines().map(Result::unwrap);
     let wanted = "[noisy] 0123456789012345678901234567890123456789";
-    assert!(lines.by_ref().take(5_000).all(|line| line == wanted));
+    let mut noisy = lines.by_ref().filter(|line| !line.starts_with("[agents]"));
+    assert!(noisy.by_ref().take(5_000).all(|line| line == wanted));
     init.signal(libc::SIGTERM);
     drop(lines);
     assert_eq!(init.exit().code(), Some(0));

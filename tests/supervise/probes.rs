@@ -1,7 +1,16 @@
 //! Readiness and liveness by each kind of probe.
 
-use crate::fixture::{Init, lines};
-use std::{fs, os::unix::net::UnixDatagram};
+use crate::fixture::{Init, lines, until};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpListener,
+    os::unix::net::UnixDatagram,
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
+};
 
 #[test]
 fn an_exec_probe_decides_readiness_both_ways() {
@@ -104,4 +113,88 @@ fn the_service_that_is_never_ready_in_time_is_ended_and_comes_back() {
     init.state("app", "starting");
     let reason = init.state("app", "failed");
     assert!(reason.starts_with("budget spent"), "{reason}");
+}
+
+/// A server on a port of its own that answers every request with the status of the moment.
+fn server(status: &Arc<AtomicU16>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let status = Arc::clone(status);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut stream = stream;
+            let mut request = [0; 512];
+            let _ = stream.read(&mut request);
+            let _ = write!(stream, "HTTP/1.1 {} X\r\nContent-Length: 0\r\n\r\n", status.load(Ordering::SeqCst));
+        }
+    });
+    port
+}
+
+#[test]
+fn an_http_probe_decides_readiness_with_its_thresholds_and_names_the_status() {
+    let status = Arc::new(AtomicU16::new(503));
+    let port = server(&status);
+    let mut init = Init::start(&format!(
+        "[service.app]\ncommand = [\"sleep\", \"1000\"]\nessential = true\n[service.app.readiness]\n\
+         http = \"http://127.0.0.1:{port}/healthz\"\ninterval = \"50ms\"\nfailure_threshold = 3\nsuccess_threshold = 2\n"
+    ));
+    init.state("app", "starting");
+    until(|| (init.service("app")["last_reason"] == "not ready yet: http 503").then_some(()));
+    assert_eq!(init.service("app")["state"], "starting");
+    status.store(204, Ordering::SeqCst);
+    init.ready();
+    status.store(500, Ordering::SeqCst);
+    assert_eq!(init.state("app", "unready"), "probe: http 500");
+    status.store(302, Ordering::SeqCst);
+    init.ready();
+    assert_eq!(init.service("app")["restarts"], 0);
+}
+
+#[test]
+fn a_tcp_liveness_probe_restarts_when_the_port_closes_and_not_within_the_start_period() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut init = Init::start(&format!(
+        "[service.app]\ncommand = [\"sleep\", \"1000\"]\nbackoff = {{ initial = \"0s\" }}\n\
+         [service.app.liveness]\ntcp = \"127.0.0.1:{port}\"\nstart_period = \"0s\"\ninterval = \"50ms\"\nfailure_threshold = 2\n\
+         [service.patient]\ncommand = [\"sleep\", \"1000\"]\n\
+         [service.patient.liveness]\ntcp = \"127.0.0.1:{port}\"\nstart_period = \"1h\"\ninterval = \"50ms\"\nfailure_threshold = 1\n"
+    ));
+    init.state("app", "ready");
+    drop(listener);
+    assert_eq!(init.state("app", "stopping"), "liveness probe: connection refused");
+    init.state("app", "starting");
+    assert_eq!(init.service("patient")["restarts"], 0);
+    assert_eq!(init.service("patient")["state"], "ready");
+}
+
+#[test]
+fn a_server_that_takes_the_connection_and_says_nothing_fails_at_the_timeout() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let mut init = Init::start(&format!(
+        "[service.app]\ncommand = [\"sleep\", \"1000\"]\nessential = true\n[service.app.readiness]\n\
+         http = \"http://127.0.0.1:{port}/\"\ninterval = \"50ms\"\ntimeout = \"100ms\"\nfailure_threshold = 1\n"
+    ));
+    init.state("app", "starting");
+    until(|| (init.service("app")["last_reason"] == "not ready yet: no answer within 100ms").then_some(()));
+}
+
+#[test]
+fn sd_notify_makes_the_service_ready() {
+    if std::process::Command::new("perl").args(["-MSocket", "-e", "1"]).status().is_err() {
+        eprintln!("SKIPPED: no perl to send a datagram with");
+        return;
+    }
+    let mut init = Init::start(
+        r#"
+        [service.app]
+        command = ["perl", "-MSocket", "-e", 'socket(my $s, AF_UNIX, SOCK_DGRAM, 0) or die; send($s, "STATUS=warm\nREADY=1", 0, pack_sockaddr_un($ENV{NOTIFY_SOCKET})) or die $!; sleep 1000']
+        readiness = { notify = true }
+        essential = true
+        "#,
+    );
+    init.ready();
+    assert_eq!(init.service("app")["state"], "ready");
 }

@@ -51,7 +51,9 @@ impl Driver {
             );
         }
         self.oom_killed(&observation);
-        for warning in observation.warnings.iter().filter(|w| !self.observation.warnings.contains(w)) {
+        // The owners change from look to look; that is no news.
+        let known: Vec<&str> = self.observation.warnings.iter().map(|w| budget(w)).collect();
+        for warning in observation.warnings.iter().filter(|w| !known.contains(&budget(w))) {
             tracing::warn!(reason = warning, "budget");
         }
         if observation.pressure != self.observation.pressure {
@@ -119,4 +121,9 @@ impl Driver {
         }
         self.last_oom = Some((now, victim));
     }
+}
+
+/// What a warning is about, without its owners.
+fn budget(warning: &str) -> &str {
+    warning.split(';').next().unwrap_or_default()
 }

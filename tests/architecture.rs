@@ -1,0 +1,193 @@
+//! What ARCHITECTURE.md promises about the source, read from the source.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests fail by panic"
+)]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// Every file of `src/`, with the room that it is in.
+fn sources() -> Vec<(String, PathBuf)> {
+    let src = Path::new(ROOT).join("src");
+    let mut files = Vec::new();
+    let mut folders = vec![src.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let below = path.strip_prefix(&src).unwrap();
+                let room = below.components().next().unwrap().as_os_str().to_string_lossy();
+                files.push((room.trim_end_matches(".rs").to_owned(), path));
+            }
+        }
+    }
+    files
+}
+
+/// The rooms in the order of ARCHITECTURE.md's table.
+fn rooms() -> Vec<String> {
+    let text = fs::read_to_string(Path::new(ROOT).join("ARCHITECTURE.md")).unwrap();
+    text.lines()
+        .skip_while(|line| !line.starts_with("| room |"))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.split('`').nth(1).unwrap().trim_end_matches('/').trim_end_matches(".rs").to_owned())
+        .collect()
+}
+
+/// The modules of this crate that a file names: `crate::NAME` and the heads of `crate::{NAME.., NAME..}`.
+fn named(text: &str) -> Vec<String> {
+    let code: String =
+        text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n");
+    let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        let Some(group) = rest.strip_prefix('{') else {
+            found.push(word(rest));
+            continue;
+        };
+        let mut depth = 1;
+        let mut head = true;
+        for (at, c) in group.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' if depth == 1 => break,
+                '}' => depth -= 1,
+                ',' if depth == 1 => head = true,
+                c if head && depth == 1 && !c.is_whitespace() => {
+                    found.push(word(&group[at..]));
+                    head = false;
+                }
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn imports_are_read_from_single_paths_and_from_groups() {
+    let text = "use crate::exit::Exit;\nuse crate::{\n    plan::{self, make},\n    sys,\n    probe::Facts,\n}; // crate::cli\n";
+    assert_eq!(named(text), ["exit", "plan", "sys", "probe"]);
+}
+
+#[test]
+fn a_room_imports_only_rooms_below_it() {
+    let rooms = rooms();
+    let place = |room: &str| rooms.iter().position(|known| known == room);
+    let mut wrong = Vec::new();
+    for (room, path) in sources() {
+        if room == "lib" {
+            continue;
+        }
+        let own = place(&room).unwrap_or_else(|| panic!("{room} is not in ARCHITECTURE.md's table"));
+        for other in named(&fs::read_to_string(&path).unwrap()) {
+            // The bare mode stands beside the others: it is small because it needs nothing else.
+            let beside = room == "bare" && !["bare", "exit", "sys"].contains(&other.as_str());
+            let above = room != "bare" && place(&other).is_some_and(|other| other < own);
+            if beside || above {
+                wrong.push(format!("{}: crate::{other}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "a room imports from above:\n{}", wrong.join("\n"));
+}
+
+/// Every variable that the old container's start and its worker read. They keep name and meaning.
+const CONTRACT: &[&str] = &[
+    "SKILL_RUNNER_RUNTIME_MODE",
+    "SKILL_RUNNER_LOCAL_ROOT",
+    "SKILL_RUNNER_DATA_DIR",
+    "SKILL_RUNNER_AGENT_CACHE_DIR",
+    "SKILL_RUNNER_AGENT_HOME",
+    "SKILL_RUNNER_NPM_PREFIX",
+    "NPM_CONFIG_PREFIX",
+    "UV_CACHE_DIR",
+    "UV_PROJECT_ENVIRONMENT",
+    "PORT",
+    "LANDLOCK_ENABLED",
+    "SKILL_RUNNER_CPU_FACTOR",
+    "SKILL_RUNNER_MEM_RESERVE_MB",
+    "SKILL_RUNNER_ESTIMATED_MEM_PER_RUN_MB",
+    "SKILL_RUNNER_FD_RESERVE",
+    "SKILL_RUNNER_ESTIMATED_FD_PER_RUN",
+    "SKILL_RUNNER_PID_RESERVE",
+    "SKILL_RUNNER_ESTIMATED_PID_PER_RUN",
+    "SKILL_RUNNER_MAX_CONCURRENT_HARD_CAP",
+    "SKILL_RUNNER_MAX_QUEUE_SIZE",
+    "SKILL_RUNNER_FALLBACK_MAX_CONCURRENT",
+    "LOG_LEVEL",
+    "LOG_FILE",
+    "LOG_MAX_BYTES",
+    "LOG_BACKUP_COUNT",
+    "OPENCODE_MODELS_STARTUP_PROBE",
+    "OPENCODE_MODELS_PROBE_TIMEOUT_SEC",
+    "OPENCODE_MODELS_REFRESH_INTERVAL_MINUTES",
+    "OPENCODE_MODELS_CACHE_PATH",
+    "TEMP_SKILL_PACKAGE_MAX_BYTES",
+    "TEMP_SKILL_CLEANUP_INTERVAL_HOURS",
+    "TEMP_SKILL_ORPHAN_RETENTION_HOURS",
+    "SKILL_RUNNER_ENGINE_HARD_TIMEOUT_SECONDS",
+    "SKILL_RUNNER_SESSION_TIMEOUT_SEC",
+    "ENGINE_AUTH_DEVICE_PROXY_ENABLED",
+    "ENGINE_AUTH_DEVICE_PROXY_TTL_SECONDS",
+    "ENGINE_AUTH_OAUTH_CALLBACK_BASE_URL",
+    "UI_BASIC_AUTH_ENABLED",
+    "UI_BASIC_AUTH_USERNAME",
+    "UI_BASIC_AUTH_PASSWORD",
+    "UI_SHELL_HARD_TTL_SECONDS",
+    "UI_SHELL_TTYD_BIND_HOST",
+    "UI_SHELL_TTYD_PORT",
+    "SKILL_RUNNER_TTYD_PATH",
+    "SKILL_RUNNER_UI_LEGACY_API_MODE",
+    "SKILL_RUNNER_UI_LEGACY_API_SUNSET",
+    "SKILL_RUNNER_UI_LEGACY_API_REPLACEMENT_DOC",
+    "SKILL_RUNNER_GEMINI_OAUTH_CLIENT_ID",
+    "SKILL_RUNNER_GEMINI_OAUTH_CLIENT_SECRET",
+    "SKILL_RUNNER_OPENCODE_GOOGLE_OAUTH_CLIENT_ID",
+    "SKILL_RUNNER_OPENCODE_GOOGLE_OAUTH_CLIENT_SECRET",
+];
+
+/// Those whose default decides what a container does; the rest are handed to the worker as they come.
+const DEFAULTS: &[(&str, &str)] = &[
+    ("PORT", "8000"),
+    ("SKILL_RUNNER_CPU_FACTOR", "0.75"),
+    ("SKILL_RUNNER_MEM_RESERVE_MB", "1024"),
+    ("SKILL_RUNNER_ESTIMATED_MEM_PER_RUN_MB", "1024"),
+    ("SKILL_RUNNER_FD_RESERVE", "256"),
+    ("SKILL_RUNNER_ESTIMATED_FD_PER_RUN", "64"),
+    ("SKILL_RUNNER_PID_RESERVE", "128"),
+    ("SKILL_RUNNER_MAX_CONCURRENT_HARD_CAP", "16"),
+    ("SKILL_RUNNER_MAX_QUEUE_SIZE", "128"),
+    ("SKILL_RUNNER_FALLBACK_MAX_CONCURRENT", "2"),
+    ("TEMP_SKILL_PACKAGE_MAX_BYTES", "20971520"),
+    ("TEMP_SKILL_ORPHAN_RETENTION_HOURS", "24"),
+    ("SKILL_RUNNER_ENGINE_HARD_TIMEOUT_SECONDS", "1200"),
+    ("SKILL_RUNNER_SESSION_TIMEOUT_SEC", "1200"),
+    ("UI_BASIC_AUTH_ENABLED", "false"),
+    ("UI_SHELL_HARD_TTL_SECONDS", "1800"),
+    ("UI_SHELL_TTYD_BIND_HOST", "0.0.0.0"),
+    ("UI_SHELL_TTYD_PORT", "7681"),
+];
+
+#[test]
+fn every_variable_of_the_old_container_is_a_setting_with_its_old_default() {
+    let all = skill_init::settings::keys::ALL;
+    let missing: Vec<&&str> = CONTRACT.iter().filter(|name| !all.iter().any(|spec| spec.env == **name)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    for (name, default) in DEFAULTS {
+        let spec = all.iter().find(|spec| spec.env == *name).unwrap();
+        assert_eq!(spec.default, Some(*default), "{name}");
+    }
+}

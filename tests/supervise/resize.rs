@@ -1,0 +1,99 @@
+//! Limits that move while the container runs, as when a pod is resized in place.
+
+use crate::fixture::{Init, until};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// A cgroup with a pids limit, removed at the end; `None`: this machine gives none.
+struct Group(PathBuf);
+
+impl Group {
+    fn make(pids: u64) -> Option<Self> {
+        for parent in ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"] {
+            let path = Path::new(parent).join(format!("skill-init-test-{}", std::process::id()));
+            if fs::create_dir(&path).is_ok() {
+                let group = Self(path);
+                if fs::write(group.0.join("pids.max"), pids.to_string()).is_ok() {
+                    return Some(group);
+                }
+            }
+        }
+        None
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // What is ended takes a moment to leave it.
+        for _ in 0..1000 {
+            if fs::remove_dir(&self.0).is_ok() {
+                return;
+            }
+            std::thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn a_smaller_pids_limit_reaches_the_status_and_the_file_that_a_running_worker_reads() {
+    let Some(group) = Group::make(1000) else {
+        eprintln!("SKIPPED: no cgroup with a pids limit can be made here (needs root and a writable hierarchy)");
+        return;
+    };
+    let config = "[service.worker]\ncommand = [\"sleep\", \"1000\"]\nessential = true\n";
+    let env = [
+        ("SKILL_INIT_TICK", "100ms"),
+        ("SKILL_RUNNER_CPU_FACTOR", "64"),
+        ("SKILL_RUNNER_MEM_RESERVE_MB", "0"),
+        ("SKILL_RUNNER_ESTIMATED_MEM_PER_RUN_MB", "1"),
+    ];
+    let mut init = Init::start_in(&group.0, config, &env);
+    init.ready();
+    let worker = init.service("worker")["pid"].clone();
+    let runs = |init: &Init| init.status()["concurrency"]["max_concurrent"].as_u64();
+    // (1000 - 128 of reserve - a few in use) / 64 a run.
+    assert_eq!((runs(&init), init.status()["concurrency"]["binds"].as_str()), (Some(13), Some("pids")));
+    // The first look: only a later one can see that something moved.
+    until(|| init.status()["usage"]["pids"]["used"].as_u64());
+
+    fs::write(group.0.join("pids.max"), "300").unwrap();
+    init.log(|line| line["message"] == "limits have moved: planning again");
+    until(|| (runs(&init) == Some(2)).then_some(()));
+    let file =
+        until(|| fs::read_to_string(init.path("data/concurrency.json")).ok().filter(|text| text.contains(": 2,")));
+    assert!(file.contains("\"binds\": \"pids\""), "{file}");
+    assert_eq!(init.service("worker")["pid"], worker, "a plan that changed restarts nobody");
+
+    fs::write(group.0.join("pids.max"), "1000").unwrap();
+    until(|| (runs(&init) == Some(13)).then_some(()));
+    assert_eq!(init.stop().code(), Some(0));
+}
+
+#[test]
+fn pids_near_their_limit_cost_readiness_and_name_the_owner_and_come_back() {
+    let Some(group) = Group::make(32) else {
+        eprintln!("SKIPPED: no cgroup with a pids limit can be made here (needs root and a writable hierarchy)");
+        return;
+    };
+    // Twenty-five sleepers on demand: with the init and its services more than 75 % of the limit, and room for a few more.
+    let config = r#"
+        [service.main]
+        command = ["sh", "-c", "echo >&5; while ! test -e @DIR@/go; do sleep 0.05; done; i=0; while [ $i -lt 25 ]; do sleep 1000 & i=$((i+1)); done; exec sleep 1000"]
+        readiness = { fd = 5 }
+        essential = true
+    "#;
+    let env = [("SKILL_INIT_TICK", "100ms"), ("SKILL_INIT_BUDGET_UNREADY", "75"), ("SKILL_INIT_BUDGET_WARN", "60")];
+    let mut init = Init::start_in(&group.0, config, &env);
+    init.ready();
+    fs::write(init.path("go"), "").unwrap();
+    let said = init.log(|line| line["message"] == "not ready")["reason"].as_str().unwrap().to_owned();
+    assert!(said.starts_with("pids at ") && said.contains("most of it: "), "{said}");
+    // Asked in the very moment in which a fork may fail: neither answer needs one.
+    assert_eq!(init.ask(&["health", "--ready"]).0.code(), Some(1));
+    assert_eq!(init.ask(&["health", "--live"]).0.code(), Some(0));
+    fs::write(group.0.join("pids.max"), "400").unwrap();
+    init.log(|line| line["message"] == "ready");
+    assert_eq!(init.stop().code(), Some(0));
+}

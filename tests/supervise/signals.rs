@@ -1,0 +1,117 @@
+//! Signals to the init: those that mean a stop, those that are passed on, storms of ended children, and being frozen.
+
+use crate::fixture::{Init, lines, until};
+use std::{fs, time::Duration};
+
+#[test]
+fn other_signals_reach_the_essential_services_and_nobody_else() {
+    let service = |name: &str, essential: bool| {
+        format!(
+            "[service.{name}]\ncommand = [\"sh\", \"-c\", \"trap 'echo {name} usr1 >> @DIR@/got' USR1; \
+             trap 'echo {name} usr2 >> @DIR@/got' USR2; echo >&5; while :; do sleep 0.05; done\"]\n\
+             readiness = {{ fd = 5 }}\nessential = {essential}\n"
+        )
+    };
+    let mut init = Init::start(&(service("main", true) + &service("extra", false)));
+    init.state("extra", "ready");
+    until(|| (init.service("main")["state"] == "ready").then_some(()));
+    init.signal(libc::SIGUSR1);
+    lines(&init.path("got"), 1);
+    init.signal(libc::SIGUSR2);
+    assert_eq!(lines(&init.path("got"), 2), "main usr1\nmain usr2\n");
+    assert_eq!(init.stop().code(), Some(0));
+}
+
+#[test]
+fn each_stop_signal_stops_in_order_with_exit_0() {
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGQUIT, libc::SIGRTMIN() + 3] {
+        let mut init = Init::start(
+            r#"
+            [service.app]
+            command = ["sh", "-c", "trap 'echo bye > @DIR@/bye; exit 0' TERM; echo >&5; while :; do sleep 0.05; done"]
+            readiness = { fd = 5 }
+            essential = true
+            "#,
+        );
+        init.ready();
+        init.signal(signal);
+        assert_eq!(init.exit().code(), Some(0), "signal {signal}");
+        assert_eq!(fs::read_to_string(init.path("bye")).unwrap(), "bye\n", "signal {signal}");
+    }
+}
+
+#[test]
+fn no_exit_status_is_lost_in_a_storm_of_ended_children() {
+    // They end together on one word, each with a status of its own and a crowd of orphans around it.
+    let service = |n: usize| {
+        format!(
+            "[service.s{n}]\nrestart = \"never\"\ncommand = [\"sh\", \"-c\", \"echo >&5; while ! test -e @DIR@/go; do \
+             sleep 0.01; done; i=0; while [ $i -lt 20 ]; do (setsid true &); i=$((i+1)); done; exit {n}\"]\n\
+             readiness = {{ fd = 5 }}\n"
+        )
+    };
+    let config: String = (1..=25).map(service).collect();
+    let mut init = Init::start(&(config + "[service.main]\ncommand = [\"sleep\", \"1000\"]\nessential = true\n"));
+    init.ready();
+    until(|| {
+        let status = init.status();
+        let ready = status["services"].as_array()?.iter().filter(|s| s["ready"] == true).count();
+        (ready >= 26).then_some(())
+    });
+    fs::write(init.path("go"), "").unwrap();
+    for n in 1..=25 {
+        until(|| {
+            let service = init.service(&format!("s{n}"));
+            (service["last_reason"] == format!("exit {n}")).then_some(())
+        });
+    }
+    assert_eq!(init.stop().code(), Some(0));
+}
+
+#[test]
+fn time_spent_stopped_counts_for_no_deadline() {
+    let mut init = Init::start(
+        r#"
+        [service.app]
+        command = ["sh", "-c", "while ! test -e @DIR@/go; do sleep 0.05; done; echo >&5; exec sleep 1000"]
+        readiness = { fd = 5 }
+        start_timeout = "6s"
+        restart = "never"
+        essential = true
+        "#,
+    );
+    init.state("app", "starting");
+    init.signal(libc::SIGSTOP);
+    // The freeze itself is what is tested: longer than the deadline, and by more than a busy machine is late.
+    std::thread::sleep(Duration::from_secs(9));
+    init.signal(libc::SIGCONT);
+    init.log(|line| line["message"].as_str().is_some_and(|m| m.starts_with("was frozen")));
+    fs::write(init.path("go"), "").unwrap();
+    init.ready();
+    assert_eq!(init.stop().code(), Some(0));
+}
+
+#[test]
+fn who_waits_for_readiness_is_told_of_the_stop_and_does_not_wait_on() {
+    let mut init = Init::start_with(
+        r#"
+        [service.app]
+        command = ["sh", "-c", "trap '' TERM; echo up > @DIR@/up; while :; do sleep 0.05; done"]
+        readiness = { fd = 5 }
+        stop_grace = "10m"
+        essential = true
+        "#,
+        &[("SKILL_INIT_STOP_GRACE", "20m")],
+    );
+    lines(&init.path("up"), 1);
+    // Whether its question comes before the stop or after it: the answer is the same.
+    let mut waiter = std::process::Command::new(env!("CARGO_BIN_EXE_skill-init"))
+        .args(["wait", "--ready", "--timeout", "10m"])
+        .env("SKILL_INIT_SOCKET", init.path("run/control.sock"))
+        .spawn()
+        .unwrap();
+    init.signal(libc::SIGTERM);
+    assert_eq!(waiter.wait().unwrap().code(), Some(1));
+    init.signal(libc::SIGTERM);
+    assert_eq!(init.exit().code(), Some(0));
+}
