@@ -11,12 +11,17 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 /// Every route of the worker.
 pub fn router(app: &Shared) -> Router {
-    let routes = Router::new()
-        .merge(http::router(app))
-        .merge(management::router(app))
-        .merge(packages::router(app))
+    let operations = openapi::Operations::default();
+    let (routes, known) = openapi::Table::new()
+        .merge(http::routes(app))
+        .merge(management::routes(app))
+        .merge(packages::routes(app))
+        .merge(openapi::routes(app, &operations))
+        .split();
+    // Its only writer.
+    let _ = operations.set(known);
+    let routes = routes
         .merge(ui::router(app))
-        .merge(openapi::router(app))
         .fallback(|| async { ApiError::not_found("Not Found") })
         .method_not_allowed_fallback(|| async {
             ApiError::new(axum::http::StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")

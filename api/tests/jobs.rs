@@ -293,5 +293,15 @@ fn a_temporary_skill_is_checked_and_run() {
     let status = worker.settled("/v1/temp-skill-runs", &id);
     assert_eq!((&status["status"], &status["skill_id"]), (&json!("succeeded"), &json!("passing")), "{status}");
     assert_eq!(worker.get("/v1/skills/passing").status, 404);
+    let skill = |id: &str| worker.path("data/requests").join(id).join("skill/passing/SKILL.md");
+    assert!(!skill(&id).exists(), "it has served its run");
+    let keep = json!({"parameter": {"n": 2}, "runtime_options": {"debug_keep_temp": true}});
+    let kept = worker.post("/v1/temp-skill-runs", &keep).json()["request_id"].as_str().unwrap().to_owned();
+    assert_eq!(
+        worker.post_form(&format!("/v1/temp-skill-runs/{kept}/upload"), &[("skill_package", &package)]).status,
+        200
+    );
+    worker.settled("/v1/temp-skill-runs", &kept);
+    assert!(skill(&kept).exists());
     assert_eq!(worker.post("/v1/temp-skill-runs", &json!({"engine": "nope"})).status, 400);
 }

@@ -174,7 +174,7 @@ fn an_interrupted_upgrade_never_blocks_the_next_one() {
 #[test]
 fn the_places_of_the_login_flows_are_kept() {
     let worker = Setup::new().start();
-    for path in ["oauth-proxy/sessions", "oauth-proxy/sessions/x/input", "cli-delegate/sessions", "sessions/x"] {
+    for path in ["oauth-proxy/sessions", "oauth-proxy/sessions/x/input", "cli-delegate/sessions", "sessions/x/cancel"] {
         assert_eq!(worker.post(&format!("/v1/engines/auth/{path}"), &json!({})).status, 501, "{path}");
     }
     assert_eq!(worker.get("/auth/callback").status, 501);

@@ -1,10 +1,15 @@
 //! `GET /` and `/v1/system/ping`: alive, at the price of nothing.
 
-use axum::{Json, Router, http::StatusCode, routing::get};
+use crate::openapi::{Doc, Table};
+use axum::{Json, http::StatusCode};
 use serde_json::{Value, json};
 
-pub(super) fn router() -> Router {
-    Router::new().route("/", get(root)).route("/v1/system/ping", get(ping))
+pub(super) fn routes() -> Table<()> {
+    Table::new().get("/", root, Doc::new("core", "Alive").ok("Alive")).get(
+        "/v1/system/ping",
+        ping,
+        Doc::new("core", "Alive, without a body"),
+    )
 }
 
 async fn root() -> Json<Value> {

@@ -4,25 +4,42 @@ use super::extract::{Body, Path};
 use crate::{
     engines::{models::NewSnapshot, upgrades::NewUpgrade},
     error::{ApiError, ApiResult},
+    openapi::{Doc, Table},
     state::Shared,
 };
-use axum::{
-    Json, Router,
-    extract::State,
-    routing::{get, post},
-};
+use axum::{Json, extract::State};
 use serde_json::{Value, json};
 
-pub(super) fn router(app: &Shared) -> Router {
-    Router::new()
-        .route("/v1/engines", get(list))
-        .route("/v1/engines/auth-status", get(auth_status))
-        .route("/v1/engines/upgrades", post(upgrade))
-        .route("/v1/engines/upgrades/{id}", get(upgrade_status))
-        .route("/v1/engines/{engine}/models", get(models))
-        .route("/v1/engines/{engine}/models/manifest", get(manifest))
-        .route("/v1/engines/{engine}/models/snapshots", post(snapshot))
-        .route("/v1/engines/{engine}/sandbox", get(sandbox))
+pub(super) fn routes(app: &Shared) -> Table<()> {
+    let doc = |summary| Doc::new("engines", summary);
+    Table::new()
+        .get("/v1/engines", list, doc("Engines with the versions that init found").ok("Engines"))
+        .get("/v1/engines/auth-status", auth_status, doc("Which engines are logged in, and why not").ok("AuthStatus"))
+        .post(
+            "/v1/engines/upgrades",
+            upgrade,
+            doc("Upgrades one engine or all; one upgrade at a time")
+                .json("NewUpgrade")
+                .ok("UpgradeAccepted")
+                .errors(&[409]),
+        )
+        .get("/v1/engines/upgrades/{id}", upgrade_status, doc("How an upgrade stands").ok("Upgrade").errors(&[404]))
+        .get("/v1/engines/{engine}/models", models, doc("Models of an engine").ok("Models").errors(&[404]))
+        .get(
+            "/v1/engines/{engine}/models/manifest",
+            manifest,
+            doc("Models, and the files that name them").ok("ModelManifest").errors(&[404]),
+        )
+        .post(
+            "/v1/engines/{engine}/models/snapshots",
+            snapshot,
+            doc("Pins the models of the installed version").json("NewSnapshot").ok("ModelManifest").errors(&[404, 409]),
+        )
+        .get(
+            "/v1/engines/{engine}/sandbox",
+            sandbox,
+            doc("How an engine is confined").ok("EngineSandbox").errors(&[404]),
+        )
         .with_state(app.clone())
 }
 

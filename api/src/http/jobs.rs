@@ -6,52 +6,114 @@ use super::{
 };
 use crate::{
     error::ApiResult,
+    openapi::{CURSOR, Doc, HISTORY, RANGE, Table},
     runs::{CancelOutcome, Cleaned, Created, NewJob, NewTemp},
     state::Shared,
     store::Kind,
 };
 use axum::{
-    Json, Router,
+    Json,
     extract::{DefaultBodyLimit, State},
-    routing::{get, post},
+    routing::post,
 };
 use serde_json::{Value, json};
 
 /// Largest JSON body.
 const BODY_MAX: usize = 8 << 20;
 
-pub(super) fn router(app: &Shared) -> Router {
-    let jobs = Router::new()
-        .route("/", post(create_job).layer(DefaultBodyLimit::max(BODY_MAX)))
-        .route("/cleanup", post(cleanup))
-        .route("/{id}/upload", post(upload_job).layer(DefaultBodyLimit::disable()))
+pub(super) fn routes(app: &Shared) -> Table<()> {
+    let jobs = Table::new()
+        .post_with(
+            "/",
+            post(create_job).layer(DefaultBodyLimit::max(BODY_MAX)),
+            Doc::new(JOBS, "Runs an installed skill; waits for an upload where it requires files")
+                .json("NewJob")
+                .ok("Created")
+                .errors(&[400, 404, 413, 429, 501]),
+        )
+        .post(
+            "/cleanup",
+            cleanup,
+            Doc::new(JOBS, "Removes every run that has ended, requests without one, and the cache").ok("Cleaned"),
+        )
+        .post_with(
+            "/{id}/upload",
+            post(upload_job).layer(DefaultBodyLimit::disable()),
+            Doc::new(JOBS, "The input files, by the names of the input's keys; starts the job")
+                .form(&[("file", true)])
+                .ok("Uploaded")
+                .errors(UPLOAD_ERRORS),
+        )
         .merge(shared(Kind::Job, app));
-    let temp = Router::new()
-        .route("/", post(create_temp).layer(DefaultBodyLimit::max(BODY_MAX)))
-        .route("/{id}/upload", post(upload_temp).layer(DefaultBodyLimit::disable()))
+    let temp = Table::new()
+        .post_with(
+            "/",
+            post(create_temp).layer(DefaultBodyLimit::max(BODY_MAX)),
+            Doc::new(TEMP, "A run of a skill that comes with its upload")
+                .json("NewTempRun")
+                .ok("Created")
+                .errors(&[400, 413]),
+        )
+        .post_with(
+            "/{id}/upload",
+            post(upload_temp).layer(DefaultBodyLimit::disable()),
+            Doc::new(TEMP, "The skill's package, and input files where it requires any; starts the run")
+                .form(&[("skill_package", true), ("file", false)])
+                .ok("Uploaded")
+                .errors(UPLOAD_ERRORS),
+        )
         .merge(shared(Kind::Temp, app));
-    Router::new()
+    Table::new()
         .nest("/v1/jobs", jobs.with_state(app.clone()))
         .nest("/v1/temp-skill-runs", temp.with_state(app.clone()))
 }
 
+const JOBS: &str = "jobs";
+const TEMP: &str = "temporary skills";
+const UPLOAD_ERRORS: &[u16] = &[400, 404, 409, 413, 422, 429, 501];
+
 /// What both kinds of request answer.
-fn shared(kind: Kind, app: &Shared) -> Router<Shared> {
+fn shared(kind: Kind, app: &Shared) -> Table<Shared> {
     let at = reads::At { app: app.clone(), kind: Some(kind) };
-    Router::new()
-        .route("/{id}", get(reads::status))
-        .route("/{id}/result", get(reads::result))
-        .route("/{id}/artifacts", get(reads::artifacts))
-        .route("/{id}/artifacts/{*path}", get(reads::artifact))
-        .route("/{id}/bundle", get(reads::bundle))
-        .route("/{id}/bundle/debug", get(reads::debug_bundle))
-        .route("/{id}/logs", get(reads::logs))
-        .route("/{id}/logs/range", get(reads::range))
-        .route("/{id}/events", get(live::stream))
-        .route("/{id}/events/history", get(live::list))
-        .route("/{id}/interaction/pending", get(reads::pending))
-        .route("/{id}/interaction/reply", post(reads::reply))
-        .route("/{id}/cancel", post(cancel))
+    let doc = |summary| Doc::new(if kind == Kind::Job { JOBS } else { TEMP }, summary);
+    Table::new()
+        .get("/{id}", reads::status, doc("How it stands").ok("RunStatus").errors(&[404]))
+        .get("/{id}/result", reads::result, doc("Its result; 404 until it has ended").ok("Result").errors(&[404]))
+        .get("/{id}/artifacts", reads::artifacts, doc("Names of its files").ok("Artifacts").errors(&[404]))
+        .get(
+            "/{id}/artifacts/{*path}",
+            reads::artifact,
+            doc("One file; the path starts with artifacts/").bytes("*/*").errors(&[400, 404]),
+        )
+        .get("/{id}/bundle", reads::bundle, doc("Result and files as a zip").bytes("application/zip").errors(&[404]))
+        .get(
+            "/{id}/bundle/debug",
+            reads::debug_bundle,
+            doc("The whole run as a zip").bytes("application/zip").errors(&[404]),
+        )
+        .get("/{id}/logs", reads::logs, doc("The end of its output").ok("Logs").errors(&[404]))
+        .get(
+            "/{id}/logs/range",
+            reads::range,
+            doc("A part of its output").query(RANGE).ok("LogRange").errors(&[400, 404]),
+        )
+        .get(
+            "/{id}/events",
+            live::stream,
+            doc("Its events as they happen (server-sent)").query(CURSOR).bytes("text/event-stream").errors(&[404]),
+        )
+        .get(
+            "/{id}/events/history",
+            live::list,
+            doc("Its events so far, in pages").query(HISTORY).ok("History").errors(&[400, 404]),
+        )
+        .get("/{id}/interaction/pending", reads::pending, doc("The open question").ok("Pending").errors(&[404]))
+        .post(
+            "/{id}/interaction/reply",
+            reads::reply,
+            doc("Answers the open question").json("Reply").ok("ReplyAccepted").errors(&[400, 404, 409]),
+        )
+        .post("/{id}/cancel", cancel, doc("Ends it").ok("Canceled").errors(&[404]))
         .with_state(at)
 }
 

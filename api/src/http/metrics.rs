@@ -1,10 +1,15 @@
 //! `GET /metrics`: how many runs there are and how many wait, in Prometheus' text format; what an autoscaler goes by.
 
-use crate::{admission::Load, state::Shared};
-use axum::{Router, extract::State, http::header::CONTENT_TYPE, response::IntoResponse, routing::get};
+use crate::{
+    admission::Load,
+    openapi::{Doc, Table},
+    state::Shared,
+};
+use axum::{extract::State, http::header::CONTENT_TYPE, response::IntoResponse};
 
-pub(super) fn router(app: &Shared) -> Router {
-    Router::new().route("/metrics", get(metrics)).with_state(app.clone())
+pub(super) fn routes(app: &Shared) -> Table<()> {
+    let doc = Doc::new("core", "Running and waiting runs, for Prometheus").bytes("text/plain");
+    Table::new().get("/metrics", metrics, doc).with_state(app.clone())
 }
 
 async fn metrics(State(app): State<Shared>) -> impl IntoResponse {

@@ -15,16 +15,15 @@ pub use live::{EventsQuery, HistoryQuery, events, history};
 pub(crate) use reads::send_file;
 pub use reads::{RangeQuery, log_range, status_record};
 
-use crate::state::Shared;
-use axum::Router;
+use crate::{openapi::Table, state::Shared};
 
 /// All of them.
-pub fn router(app: &Shared) -> Router {
-    Router::new()
-        .merge(core::router())
-        .merge(skills::router(app))
-        .merge(engines::router(app))
-        .merge(jobs::router(app))
-        .merge(later::router())
-        .merge(metrics::router(app))
+pub fn routes(app: &Shared) -> Table<()> {
+    Table::new()
+        .merge(core::routes())
+        .merge(skills::routes(app))
+        .merge(engines::routes(app))
+        .merge(jobs::routes(app))
+        .merge(later::routes())
+        .merge(metrics::routes(app))
 }

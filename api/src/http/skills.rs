@@ -3,13 +3,17 @@
 use super::extract::Path;
 use crate::{
     error::{ApiError, ApiResult},
+    openapi::{Doc, Table},
     skills::Skill,
     state::Shared,
 };
-use axum::{Json, Router, extract::State, http::header::CONTENT_TYPE, response::IntoResponse, routing::get};
+use axum::{Json, extract::State, http::header::CONTENT_TYPE, response::IntoResponse};
 
-pub(super) fn router(app: &Shared) -> Router {
-    Router::new().route("/v1/skills", get(list)).route("/v1/skills/{id}", get(one)).with_state(app.clone())
+pub(super) fn routes(app: &Shared) -> Table<()> {
+    Table::new()
+        .get("/v1/skills", list, Doc::new("skills", "Every installed skill").list("Skill"))
+        .get("/v1/skills/{id}", one, Doc::new("skills", "One skill").ok("Skill").errors(&[404]))
+        .with_state(app.clone())
 }
 
 async fn list(State(app): State<Shared>) -> impl IntoResponse {

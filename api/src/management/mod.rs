@@ -4,4 +4,4 @@ mod files;
 mod routes;
 
 pub(crate) use files::{preview, tree};
-pub use routes::router;
+pub use routes::routes;

@@ -8,44 +8,61 @@ use crate::{
         self, EventsQuery, HistoryQuery, RangeQuery,
         extract::{Body, Params, Path},
     },
+    openapi::{CURSOR, Doc, FILE, HISTORY, PAGES, PROTOCOL, RANGE, Table},
     runs::{CancelOutcome, RunFolder},
     skills::Skill,
     state::Shared,
     store::{Request, Run, RunFilter},
     time::rfc3339,
 };
-use axum::{
-    Json, Router,
-    extract::State,
-    response::Response,
-    routing::{get, post},
-};
+use axum::{Json, extract::State, response::Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// `/v1/management/*`.
-pub fn router(app: &Shared) -> Router {
-    let routes = Router::new()
-        .route("/skills", get(skills))
-        .route("/skills/{id}", get(skill))
-        .route("/skills/{id}/schemas", get(schemas))
-        .route("/engines", get(engines))
-        .route("/engines/{engine}", get(engine))
-        .route("/concurrency", get(concurrency))
-        .route("/runs", get(runs))
-        .route("/runs/{id}", get(run))
-        .route("/runs/{id}/files", get(tree))
-        .route("/runs/{id}/file", get(file))
-        .route("/runs/{id}/events", get(stream))
-        .route("/runs/{id}/events/history", get(history))
-        .route("/runs/{id}/protocol/history", get(protocol))
-        .route("/runs/{id}/logs/range", get(range))
-        .route("/runs/{id}/pending", get(pending))
-        .route("/runs/{id}/reply", post(reply))
-        .route("/runs/{id}/cancel", post(cancel))
+pub fn routes(app: &Shared) -> Table<()> {
+    let doc = |summary| Doc::new("management", summary);
+    let table = Table::new()
+        .get("/skills", skills, doc("Every skill, and the folders that are none").ok("ManagedSkills"))
+        .get("/skills/{id}", skill, doc("One skill with its files").ok("ManagedSkill").errors(&[404]))
+        .get("/skills/{id}/schemas", schemas, doc("Its JSON Schemas").ok("SkillSchemas").errors(&[404, 409]))
+        .get("/engines", engines, doc("Every engine: version, login, confinement, models").ok("ManagedEngines"))
+        .get("/engines/{engine}", engine, doc("One engine with its models").ok("ManagedEngine").errors(&[404]))
+        .get("/concurrency", concurrency, doc("What runs and waits, and how much may").ok("Concurrency"))
+        .get("/runs", runs, doc("Runs, newest first").query(PAGES).ok("Runs"))
+        .get("/runs/{id}", run, doc("How a run stands").ok("RunStatus").errors(&[404]))
+        .get("/runs/{id}/files", tree, doc("Its files").ok("RunFiles").errors(&[404]))
+        .get("/runs/{id}/file", file, doc("The beginning of a file").query(FILE).ok("RunFile").errors(&[400, 404]))
+        .get(
+            "/runs/{id}/events",
+            stream,
+            doc("Its events as they happen (server-sent)").query(CURSOR).bytes("text/event-stream").errors(&[404]),
+        )
+        .get(
+            "/runs/{id}/events/history",
+            history,
+            doc("Its events so far, in pages").query(HISTORY).ok("History").errors(&[400, 404]),
+        )
+        .get(
+            "/runs/{id}/protocol/history",
+            protocol,
+            doc("The end of one of an attempt's logs").query(PROTOCOL).ok("ProtocolHistory").errors(&[400, 404]),
+        )
+        .get(
+            "/runs/{id}/logs/range",
+            range,
+            doc("A part of its output").query(RANGE).ok("LogRange").errors(&[400, 404]),
+        )
+        .get("/runs/{id}/pending", pending, doc("The open question").ok("Pending").errors(&[404]))
+        .post(
+            "/runs/{id}/reply",
+            reply,
+            doc("Answers the open question").json("Reply").ok("ReplyAccepted").errors(&[404, 409]),
+        )
+        .post("/runs/{id}/cancel", cancel, doc("Ends it").ok("Canceled").errors(&[404]))
         .with_state(app.clone());
-    Router::new().nest("/v1/management", routes)
+    Table::new().nest("/v1/management", table)
 }
 
 fn summary(skill: &Skill) -> Value {

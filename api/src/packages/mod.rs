@@ -18,4 +18,4 @@ mod version;
 
 pub(crate) use check::{Package, top_folder};
 pub(crate) use queue::Installs;
-pub use routes::router;
+pub use routes::routes;

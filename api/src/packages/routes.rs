@@ -6,21 +6,33 @@ use crate::{
         extract::{Form, Path},
         upload,
     },
+    openapi::{Doc, Table},
     state::Shared,
     store::Install,
 };
 use axum::{
-    Json, Router,
+    Json,
     extract::{DefaultBodyLimit, State},
-    routing::{get, post},
+    routing::post,
 };
 use serde::Serialize;
 
 /// `/v1/skill-packages/*`.
-pub fn router(app: &Shared) -> Router {
-    Router::new()
-        .route("/v1/skill-packages/install", post(install).layer(DefaultBodyLimit::disable()))
-        .route("/v1/skill-packages/{request_id}", get(status))
+pub fn routes(app: &Shared) -> Table<()> {
+    Table::new()
+        .post_with(
+            "/v1/skill-packages/install",
+            post(install).layer(DefaultBodyLimit::disable()),
+            Doc::new("skill packages", "Installs or updates a skill in the background")
+                .form(&[("file", true)])
+                .ok("InstallAccepted")
+                .errors(&[413, 422, 429]),
+        )
+        .get(
+            "/v1/skill-packages/{request_id}",
+            status,
+            Doc::new("skill packages", "How an installation stands").ok("Install").errors(&[404]),
+        )
         .with_state(app.clone())
 }
 

@@ -3,11 +3,11 @@
 //! Files first, then the row: whoever sees a terminal status finds the result whole. Of two that end a run, the one
 //! whose row change counts writes the last events.
 
-use super::{RunFolder, execute::SettledRun, recorder::Recorder};
+use super::{Options, RunFolder, execute::SettledRun, recorder::Recorder};
 use crate::{
     events::{Draft, kind},
     state::App,
-    store::{Finish, Run, RunStatus},
+    store::{Finish, Kind, Run, RunStatus},
 };
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
@@ -60,12 +60,32 @@ impl App {
                 }
             });
             let _ = last.await;
+            self.drop_temporary_skill(run).await;
             if let Err(error) = self.store.log_ended(&run.run_id).await {
                 tracing::warn!(run = %run.run_id, %error, "the next start looks at this log again");
             }
             self.events.end(&run.run_id);
         }
         ended
+    }
+
+    /// A temporary skill has served its run; `debug_keep_temp` keeps it until its request goes.
+    async fn drop_temporary_skill(&self, run: &Run) {
+        if run.kind != Kind::Temp {
+            return;
+        }
+        let keep = match self.store.request(&run.request_id).await {
+            Ok(Some(request)) => Options::parse(&request.options).is_ok_and(|options| options.debug_keep_temp),
+            Ok(None) => false,
+            Err(_) => true,
+        };
+        if keep {
+            return;
+        }
+        let folder = self.config.requests_dir().join(&run.request_id).join("skill");
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || crate::files::remove_tree(&folder)).await {
+            tracing::warn!(request = %run.request_id, %error, "a temporary skill stays until its request goes");
+        }
     }
 
     /// Until the log of a run that has ended is whole: its row changes a moment before its last event is written.
