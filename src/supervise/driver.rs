@@ -101,6 +101,7 @@ enum Woken {
     Call(Call),
     Deadline,
     Watch,
+    Settled,
     More,
 }
 
@@ -246,6 +247,7 @@ async fn drive(setup: Setup) -> io::Result<(Exit, String)> {
             Some(call) = requests.recv() => Woken::Call(call),
             () = until(deadline) => Woken::Deadline,
             () = until(next_watch) => Woken::Watch,
+            () = until(driver.settled) => Woken::Settled,
             () = tokio::task::yield_now(), if more => Woken::More,
         };
         driver.thaw(slept, deadline);
@@ -259,7 +261,7 @@ async fn drive(setup: Setup) -> io::Result<(Exit, String)> {
                 driver.observe();
                 driver.set_alarms();
             }
-            () = until(driver.settled) => {
+            Woken::Settled => {
                 driver.settled = None;
                 give_back();
             }
