@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, de};
 use std::{
     collections::BTreeMap,
     fmt,
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     sync::Arc,
 };
 use toml_edit::{DocumentMut, Item};
@@ -91,6 +91,7 @@ impl Catalogue {
         let shapes: BTreeMap<String, Arc<Shape>> = file.shape.into_iter().map(|(k, v)| (k, Arc::new(v))).collect();
         let mut engines = file.engine.0;
         for engine in &mut engines {
+            check_paths(engine)?;
             for credential in &mut engine.credentials {
                 let name = &credential.shape_name;
                 credential.shape = shapes.get(name).cloned().ok_or_else(|| {
@@ -157,6 +158,26 @@ impl<'de> Deserialize<'de> for InOrder {
         deserializer.deserialize_map(Visitor)
     }
 }
+/// Names and paths of an engine are joined to folders of ours: none of them may lead out.
+fn check_paths(engine: &Engine) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if engine.name.is_empty() || !engine.name.chars().all(plain) {
+        return Err(format!("engine.{:?}: a name is made of letters, digits, - and _", engine.name));
+    }
+    let credentials = engine.credentials.iter().flat_map(|c| [&c.source, &c.dest]);
+    let paths = credentials.chain(engine.configs.iter().map(|config| &config.path)).chain(&engine.dirs);
+    for path in paths {
+        if !path.components().all(|part| matches!(part, Component::Normal(_))) {
+            return Err(format!(
+                "engine.{}: {} must be a path below its folder, without / at its start and without ..",
+                engine.name,
+                path.display()
+            ));
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -124,7 +124,9 @@ pub fn cache(around: Surroundings<'_>) -> PathBuf {
 }
 
 /// The telling lines of npm's stderr, at most twelve: errors, failed requests, failed optional dependencies.
-fn words(stderr: &str) -> Vec<String> {
+/// Not masked: [`Npm::words`] is for people, this is its pure half.
+#[doc(hidden)]
+pub fn words(stderr: &str) -> Vec<String> {
     let mut out: Vec<String> = Vec::new();
     for line in stderr.lines().map(str::trim) {
         let Some(rest) = line.strip_prefix("npm ") else { continue };

@@ -77,7 +77,8 @@ impl Drop for NotifySocket {
     }
 }
 
-fn parse(group: i32, message: &[u8]) -> Notification {
+/// What a datagram says. Pure; any bytes.
+pub fn parse(group: i32, message: &[u8]) -> Notification {
     let text = String::from_utf8_lossy(message);
     let mut notification = Notification { group, ready: false, status: None };
     for line in text.lines() {

@@ -93,8 +93,12 @@ pub fn page(audit: &Path, from: u64, to: u64, limit: u64) -> io::Result<Page> {
         let log = File::open(log_path(audit, attempt.number))?;
         let start = attempt.entry(low - attempt.base - 1)?.0;
         let (taken, end) = attempt.end_of(&log, low, high, start, PAGE_BYTES.saturating_sub(lines.len() as u64))?;
+        // An agent can write to its run's folder: nothing is allocated for an offset that the log does not reach.
+        if end > log.metadata()?.len() {
+            return Err(damaged());
+        }
         let at = lines.len();
-        lines.resize(at + usize::try_from(end - start).unwrap_or(0), 0);
+        lines.resize(at + usize::try_from(end - start).map_err(|_| damaged())?, 0);
         log.read_exact_at(lines.get_mut(at..).unwrap_or_default(), start)?;
         if page.first == 0 {
             page.first = low;
@@ -113,12 +117,13 @@ impl Attempt {
     fn end_of(&self, log: &File, low: u64, high: u64, start: u64, room: u64) -> io::Result<(u64, u64)> {
         let end = |seq: u64| -> io::Result<u64> {
             let next = seq - self.base;
-            if next < self.count {
-                return Ok(self.entry(next)?.0);
-            }
-            // The last line ends at its newline; what follows is an append under way.
-            let at = self.entry(next - 1)?.0;
-            line_end(log, at)
+            let end = if next < self.count {
+                self.entry(next)?.0
+            } else {
+                // The last line ends at its newline; what follows is an append under way.
+                line_end(log, self.entry(next - 1)?.0)?
+            };
+            if end < start { Err(damaged()) } else { Ok(end) }
         };
         let whole = end(high)?;
         if whole - start <= room {
@@ -135,6 +140,10 @@ impl Attempt {
         }
         Ok((fits - low + 1, end(fits)?))
     }
+}
+
+fn damaged() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "the index of the event log is damaged")
 }
 
 /// One past the newline of the line that starts at `at`.

@@ -15,7 +15,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use nix::sys::socket::{setsockopt, sockopt};
 use std::{collections::VecDeque, convert::Infallible, io, net::SocketAddr, pin::pin, time::Duration};
 use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream},
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpSocket},
     sync::watch,
     task::AbortHandle,
     time::{sleep, timeout},
@@ -84,6 +85,7 @@ where
         };
         match accepted {
             Ok((stream, peer)) => {
+                let _ = stream.set_nodelay(true);
                 open.retain(|task| !task.is_finished());
                 if open.len() >= bounds.connections
                     && let Some(oldest) = open.pop_front()
@@ -100,17 +102,18 @@ where
     let _ = timeout(Duration::from_secs(1), async { while tasks.join_next().await.is_some() {} }).await;
 }
 
-async fn connection<S, F>(
-    stream: TcpStream,
+/// Serves one connection until it ends, is stopped, or has lived long enough.
+pub(super) async fn connection<T, S, F>(
+    stream: T,
     peer: SocketAddr,
     bounds: Bounds,
     service: S,
     mut stopping: watch::Receiver<bool>,
 ) where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Fn(SocketAddr, Request<Incoming>) -> F + Send + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| {
         let answer = service(peer, request);
         async move { Ok::<_, Infallible>(answer.await) }

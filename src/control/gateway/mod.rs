@@ -11,6 +11,8 @@
 //! life time of a connection. TERM ends it within a second.
 
 mod auth;
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 mod listen;
 mod origin;

@@ -1,0 +1,110 @@
+//! Edits of files that belong to the user: what was asked for happens, everything else stays, a second edit changes nothing.
+
+use serde_json::Value;
+use skill_init::{
+    agents::{
+        catalogue::{Catalogue, Trust},
+        edit::json::{Change, Object},
+        trust::{self, Decision, Request},
+    },
+    plan::files::{Config, ConfigDecision, decide_config},
+};
+
+const RUNS: &str = "/data/runs";
+
+/// codex's `config.toml`.
+pub(crate) fn codex_trust(bytes: &[u8]) {
+    trust_file(Trust::Codex, bytes, |text| {
+        toml_edit::de::from_str::<Value>(text).ok().map(|mut value| {
+            value.as_object_mut().and_then(|all| all.shift_remove("projects"));
+            value
+        })
+    });
+}
+
+/// gemini's `trustedFolders.json`.
+pub(crate) fn gemini_trust(bytes: &[u8]) {
+    trust_file(Trust::Gemini, bytes, |_| None);
+}
+
+/// Adds, adds again, removes; `rest` gives what of the file is no trust entry.
+fn trust_file(kind: Trust, bytes: &[u8], rest: impl Fn(&str) -> Option<Value>) {
+    let add = Request { add: Some(RUNS.to_owned()), default: String::new(), ..Request::default() };
+    let text = match trust::decide(kind, Some(bytes), &add) {
+        Ok(Decision::Write { text, unusable }) => {
+            if let (false, Ok(before)) = (unusable, std::str::from_utf8(bytes)) {
+                assert_eq!(rest(before), rest(&text), "something else changed");
+                for line in before.lines().map(str::trim).filter(|line| line.starts_with("# ")) {
+                    assert!(text.contains(line), "the comment {line:?} is gone");
+                }
+            }
+            text
+        }
+        Ok(Decision::Keep) => String::from_utf8(bytes.to_vec()).unwrap(),
+        Err(error) => panic!("adding must always be possible: {error}"),
+    };
+    assert_eq!(trust::decide(kind, Some(text.as_bytes()), &add), Ok(Decision::Keep), "not idempotent: {text:?}");
+    let entries = trust::entries(kind, text.as_bytes()).unwrap();
+    let level = entries.iter().rfind(|entry| entry.path == RUNS).and_then(|entry| entry.level.as_deref());
+    assert!(matches!(level, Some("trusted" | "TRUST_FOLDER")), "{level:?}");
+    let remove = Request { remove: vec![RUNS.to_owned()], ..Request::default() };
+    match trust::decide(kind, Some(text.as_bytes()), &remove) {
+        Ok(Decision::Write { text, .. }) => {
+            let left = trust::entries(kind, text.as_bytes()).unwrap();
+            assert!(left.iter().all(|entry| entry.path != RUNS || entry.level.is_none()), "{left:?}");
+            let others = |list: &[trust::Entry]| list.iter().filter(|e| e.path != RUNS).cloned().collect::<Vec<_>>();
+            assert_eq!(others(&left), others(&entries), "another entry changed");
+        }
+        other => panic!("what was added can be removed: {other:?}"),
+    }
+}
+
+/// Objects with comments: keys set and removed.
+pub(crate) fn json_edit(bytes: &[u8]) {
+    let Ok(object) = Object::parse(bytes) else { return };
+    let first = object.members().first().map_or_else(|| "a".to_owned(), |member| member.key.clone());
+    let changes = [
+        Change::Set("skill".to_owned(), Value::from("\u{1f980} \"x\"")),
+        Change::Remove(first.clone()),
+        Change::Set("n".to_owned(), Value::from(1)),
+    ];
+    for strict in [false, true] {
+        let Ok(Some(text)) = object.edited(&changes, strict) else { continue };
+        let edited = Object::parse(text.as_bytes()).expect("an edit that does not parse");
+        if strict {
+            assert!(!edited.has_trailing_commas(), "{text:?}");
+        }
+        for (key, value) in [("skill", Value::from("\u{1f980} \"x\"")), ("n", Value::from(1))] {
+            if key != first {
+                assert_eq!(edited.get(key), Some(&value));
+            }
+        }
+        for member in object.members().iter().filter(|m| m.key != first && m.key != "skill" && m.key != "n") {
+            assert!(
+                edited.members().iter().any(|m| m.key == member.key && m.value == member.value),
+                "{} changed",
+                member.key
+            );
+        }
+        if !["skill", "n"].contains(&first.as_str()) {
+            assert_eq!(edited.edited(&changes, strict), Ok(None), "not idempotent: {text:?}");
+        }
+    }
+}
+
+/// Every default configuration over whatever stands there.
+pub(crate) fn default_config(bytes: &[u8]) {
+    for engine in &Catalogue::built_in().engines {
+        for config in &engine.configs {
+            let config =
+                Config { format: config.format, content: config.content.clone(), repair: config.repair.clone() };
+            if let ConfigDecision::Write { text, .. } = decide_config(&config, Some(bytes)) {
+                assert_eq!(
+                    decide_config(&config, Some(text.as_bytes())),
+                    ConfigDecision::Keep,
+                    "not idempotent: {text:?}"
+                );
+            }
+        }
+    }
+}
