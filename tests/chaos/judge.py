@@ -1,0 +1,115 @@
+"""What must hold between and after the blows: nothing lost, nothing stuck, nothing left, nothing grown."""
+
+import re
+import urllib.error
+import urllib.request
+
+from world import Broken, until
+
+# Growth that is noise: descriptors, KiB. A leak of one descriptor or one KiB per blow is far beyond both.
+SLACK_DESCRIPTORS = 4
+SLACK_KIB = 1536
+
+
+class Judge:
+    """Collects a sample at every quiet point and compares them at the end."""
+
+    def __init__(self, world):
+        self.world = world
+        self.samples = []
+
+    def quiet(self):
+        """Gives everything back, then waits until the container is whole; takes a sample."""
+        world = self.world
+        (world.folder / "data/ballast").unlink(missing_ok=True)
+        (world.folder / "alive").touch()
+        if world.clock:
+            world.jump(0)
+        world.configure(extra=False)
+        world.ask({"request": "reload"})
+        goals = {"setup": "done"} | dict.fromkeys(["db", "app", "worker", "notifier", "deaf", "escaper", "eater", "gateway"], "ready")
+        for name in [*goals, "flapper"]:
+            world.ask({"request": "start", "service": name})
+
+        def whole():
+            world.alive()
+            world.read_log()
+            services = world.services()
+            return all(services.get(name, {}).get("state") == goal for name, goal in goals.items()) and \
+                "extra" not in services and world.ask({"request": "health", "kind": "ready"})["ok"]
+        until(lambda: f"every service is where it belongs: {world.status()}", whole)
+        until("the flapper flaps", lambda: world.services()["flapper"]["state"] in ("starting", "ready", "backoff"))
+        until(lambda: f"no zombie is left: {self.zombies()}", lambda: not self.zombies())
+        until("readiness over HTTP", self.http)
+        self.owners()
+        # The flapper's and the probes' pipes come and go: what is held for good is the least of a few looks.
+        until("the sample", lambda: self._looks(20))
+
+    def _looks(self, count):
+        self.samples.append((min(self.world.descriptors() for _ in range(count)), self.world.memory()))
+        return True
+
+    def zombies(self):
+        """Zombies that are the init's to reap. One that is seen once may be on its way: callers look again."""
+        return [p for p in self.world.processes() if p.state == "Z" and p.parent == self.world.pid]
+
+    def http(self):
+        """The gateway says ready."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.world.port}/readyz", timeout=5) as answer:
+                return answer.status == 200
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def owners(self):
+        """Each pid that the status shows is a living child of the init."""
+        def look():
+            alive = {p.inner for p in self.world.processes() if p.parent == self.world.pid and p.state != "Z"}
+            shown = {name: s["pid"] for name, s in self.world.services().items() if s["pid"] and name != "flapper"}
+            return not [name for name, pid in shown.items() if pid not in alive]
+        until("every shown pid lives", look)
+
+    def accounts(self):
+        """After the stop: each end that the flapper wrote down is in the log, in order; the stop was in order."""
+        world = self.world
+        events = [e for e in world.read_log() if "service" in e and "from" in e]
+        running = ("starting", "ready", "unready")
+        logged = [
+            int(found[1]) for e in events
+            if e["service"] == "flapper" and e["from"] in running and (found := re.search(r"\bexit (\d+)", e["reason"]))
+        ]
+        written = [int(line) for line in (world.folder / "flaps").read_text().split()]
+        lost = difference(written, logged)
+        if lost:
+            raise Broken(f"statuses that the flapper left and the log does not have: {lost}")
+        starts = sum(len(f.read_text().split()) for f in (world.folder / "started").iterdir())
+        spawned = sum(e["to"] == "starting" for e in events if e["service"] not in ("flapper", "gateway"))
+        if starts > spawned:
+            raise Broken(f"{starts} processes started, the log has {spawned} starts")
+        shutdown = [(e["service"], e["to"]) for e in events if e["reason"].startswith("shutdown")]
+        for later, earlier in (("app", "db"),):
+            if shutdown.index((later, "stopped")) > shutdown.index((earlier, "stopping")):
+                raise Broken(f"{earlier} was asked to stop before {later} had ended: {shutdown}")
+        return len(written), starts
+
+    def growth(self):
+        """The last samples against the first ones, after a warm-up of a quarter."""
+        warm = self.samples[len(self.samples) // 4:]
+        if len(warm) < 4:
+            raise Broken(f"only {len(warm)} samples after the warm-up: run for longer")
+        half = len(warm) // 2
+        early, late = warm[:half], warm[half:]
+        for what, index, slack in (("descriptors", 0, SLACK_DESCRIPTORS), ("KiB of memory", 1, SLACK_KIB)):
+            before, after = max(s[index] for s in early), min(s[index] for s in late)
+            if after > before + slack:
+                raise Broken(f"{what} grew from {before} to {after}: {self.samples}")
+        return early, late
+
+
+def difference(written, logged):
+    """What of `written` is not in `logged`, as a subsequence; the last one may have been under way at the stop."""
+    rest = iter(logged)
+    lost = [code for code in written if not any(code == other for other in rest)]
+    return lost if lost != written[-1:] else []
+
+
