@@ -12,7 +12,7 @@ use std::{
 };
 
 /// The binaries and the profile of their release: the init waits and is to be small, the worker works.
-const BINARIES: [(&str, &str); 2] = [("skill-init", "init"), ("skill-api", "release")];
+pub(crate) const BINARIES: [(&str, &str); 2] = [("skill-init", "init"), ("skill-api", "release")];
 /// `ET_EXEC` of elf(5): linked for a fixed address.
 const FIXED_ADDRESS: u16 = 2;
 /// `PT_INTERP` of elf(5).
@@ -22,12 +22,21 @@ const USAGE: &str = "usage: cargo xtask dist [--profile NAME] [--dynamic]";
 
 /// How the artefact is linked.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Linkage {
+pub(crate) enum Linkage {
+    /// Runs in any image.
     Static,
+    /// For a distribution that wants shared libraries.
     Dynamic,
 }
 
 impl Linkage {
+    /// For names of files.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Static => "static",
+            Self::Dynamic => "dynamic",
+        }
+    }
     fn flags(self) -> &'static str {
         match self {
             Self::Static => "-C target-feature=+crt-static -C relocation-model=static",
@@ -58,6 +67,11 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         }
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("xtask has no parent folder")?;
+    artefact(root, chosen, linkage).map(|_| ())
+}
+
+/// Builds and checks both programs, each with its own profile where none is chosen; the folder that they are in.
+pub(crate) fn artefact(root: &Path, chosen: Option<&str>, linkage: Linkage) -> Result<PathBuf, String> {
     let target = format!("{}-unknown-linux-gnu", env::consts::ARCH);
     let (mut target_dir, mut dist) = (target_dir(root), root.join("target/dist"));
     if linkage == Linkage::Dynamic {
@@ -80,7 +94,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
         let how = if linkage == Linkage::Static { "static, fixed address" } else { "dynamic" };
         eprintln!("{}: {how}, {:.1} MiB", to.display(), bytes.len() as f64 / f64::from(1 << 20));
     }
-    Ok(())
+    Ok(dist)
 }
 
 fn target_dir(root: &Path) -> PathBuf {
