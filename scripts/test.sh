@@ -52,6 +52,11 @@ if command -v shellcheck >/dev/null; then
 else
   echo "SKIPPED: shellcheck (not installed)"
 fi
+if [ -e /usr/share/containers/seccomp.json ]; then
+  step 1 image/seccomp/generate.py --check
+else
+  echo "SKIPPED: the seccomp profile's source (apt-get install golang-github-containers-common)"
+fi
 if command -v pwsh >/dev/null; then
   # shellcheck disable=SC2016 # the variables are PowerShell's
   step 2 pwsh -NoProfile -Command '$errors = $null; $path = (Resolve-Path scripts/deploy_local.ps1).Path

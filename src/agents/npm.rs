@@ -123,11 +123,12 @@ pub fn cache(around: Surroundings<'_>) -> PathBuf {
     around.layout.cache.join("npm-cache")
 }
 
-/// The telling lines of npm's stderr, at most twelve: errors, failed requests, failed optional dependencies.
+/// The telling lines of npm's stderr, at most twelve: what it calls errors first, then failed requests and failed optional
+/// dependencies (a package for many platforms fails many requests that nobody here needs).
 /// Not masked: [`Npm::words`] is for people, this is its pure half.
 #[doc(hidden)]
 pub fn words(stderr: &str) -> Vec<String> {
-    let mut out: Vec<String> = Vec::new();
+    let (mut errors, mut others): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     for line in stderr.lines().map(str::trim) {
         let Some(rest) = line.strip_prefix("npm ") else { continue };
         let telling = match rest.split_once(' ') {
@@ -145,11 +146,14 @@ pub fn words(stderr: &str) -> Vec<String> {
             _ => false,
         };
         let line: String = rest.chars().take(240).collect();
-        if telling && !out.contains(&line) && out.len() < 12 {
-            out.push(line);
+        let list = if rest.starts_with("err") || rest.starts_with("ERR") { &mut errors } else { &mut others };
+        if telling && !list.contains(&line) {
+            list.push(line);
         }
     }
-    out
+    errors.extend(others);
+    errors.truncate(12);
+    errors
 }
 
 /// Does an npm other than ours work right now? Its leftovers are then not ours to remove.
@@ -204,8 +208,8 @@ mod tests {
         assert_eq!(
             super::words(stderr),
             [
-                "http fetch GET 500 https://r/y.tgz attempt #1 failed",
                 "error code E404",
+                "http fetch GET 500 https://r/y.tgz attempt #1 failed",
                 "verbose reify failed optional dependency /p/codex-linux-x64",
             ]
         );

@@ -11,6 +11,7 @@ mod faults;
 mod fixture;
 mod killed;
 mod ready;
+mod sandbox;
 mod scripts;
 mod secrets;
 mod world;

@@ -154,4 +154,6 @@ def table() -> str:
     for name, values, beside in TIMES:
         low, high = min(values) * 1000, max(values) * 1000
         lines.append(f"| {name} | {statistics.median(values) * 1000:.0f} ms | {low:.0f} to {high:.0f} ms | {beside} |")
-    return "\n".join(lines) + f"\n\n{ROUNDS} starts each, interleaved.\n"
+    build = pathlib.Path(binary()).parent.name
+    return "\n".join(lines) + (f"\n\n{ROUNDS} starts each, in turns, of the {build} build, embedded worker and gateway included; "
+                              f"{os.cpu_count()} CPUs, load {os.getloadavg()[1]:.0f} from other work.\n")

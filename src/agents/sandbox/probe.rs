@@ -50,9 +50,12 @@ pub(super) fn find_out(range: &SandboxRange, program: &Path, around: Surrounding
     };
     for form in forms {
         match attempt(&form, &path, around) {
-            Ok((result, leaked)) => {
-                let works = result.status == "exit 0" && !leaked;
-                let evidence = if leaked {
+            Ok((result, Trial { ran, leaked })) => {
+                let ended_well = result.status == "exit 0";
+                let works = ended_well && ran && !leaked;
+                let evidence = if ended_well && !ran {
+                    format!("{mechanism}: its own sandbox ended with 0 without having run the command")
+                } else if leaked {
                     format!("{mechanism}: the sandbox ran, but a write outside was not refused")
                 } else if works {
                     format!(
@@ -63,7 +66,7 @@ pub(super) fn find_out(range: &SandboxRange, program: &Path, around: Surrounding
                     format!("{mechanism}: its own sandbox does not work here: {}: {}", result.status, result.words)
                 };
                 // Not understood (2: usage; 101: the old word was taken for the command): the older form next.
-                let understood = works || leaked || !matches!(result.status.as_str(), "exit 2" | "exit 101");
+                let understood = ended_well || leaked || !matches!(result.status.as_str(), "exit 2" | "exit 101");
                 raw.push(result);
                 if understood {
                     return Finding { works, evidence, raw };
@@ -80,11 +83,19 @@ pub(super) fn find_out(range: &SandboxRange, program: &Path, around: Surrounding
     }
 }
 
-/// The harmless command: tries to write the file that its first argument names; 42 if it could.
-const HARMLESS: &str = "if (: > \"$0\") 2>/dev/null; then exit 42; fi; exit 0";
+/// The harmless command: tries to write the file that its first argument names; 42 if it could, else it says `refused`.
+const HARMLESS: &str = "if (: > \"$0\") 2>/dev/null; then exit 42; fi; echo refused";
 
-/// Runs one form in a throw-away home; the second value tells whether the write came through.
-fn attempt(form: &[String], path: &str, around: Surroundings<'_>) -> Result<(Raw, bool), String> {
+/// What the harmless command did.
+struct Trial {
+    /// It said its word; of a form without a command nothing is asked.
+    ran: bool,
+    /// Its write came through.
+    leaked: bool,
+}
+
+/// Runs one form in a throw-away home.
+fn attempt(form: &[String], path: &str, around: Surroundings<'_>) -> Result<(Raw, Trial), String> {
     let home = Home::make(around.layout, "sandbox").map_err(|e| format!("no home for the probe: {e}"))?;
     let (work, outside) = (home.path().join("work"), home.path().join("outside"));
     fs::create_dir_all(&work).map_err(|e| format!("no folder for the probe: {e}"))?;
@@ -108,7 +119,9 @@ fn attempt(form: &[String], path: &str, around: Surroundings<'_>) -> Result<(Raw
     let leaked = outside.exists() || (outcome.ended == Ended::Itself && outcome.status.code() == 42);
     let words = last_words(&outcome.stderr, &outcome.stdout);
     let raw = Raw { command: argv, status: outcome.how(), words, elapsed_ms: outcome.elapsed.as_millis() as u64 };
-    Ok((raw, leaked))
+    let asked = form.iter().any(|word| word == "{command}");
+    let ran = !asked || outcome.stdout.lines().any(|line| line.trim() == "refused");
+    Ok((raw, Trial { ran, leaked }))
 }
 
 #[cfg(test)]
