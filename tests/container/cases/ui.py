@@ -1,5 +1,6 @@
 """The pages in a real browser: upload, browse, run, watch live, the terminal; with auth off and on."""
 
+import json
 import shutil
 import tempfile
 
@@ -25,6 +26,9 @@ def walk(world, options, credentials=None):
             visitor = pages.Walk(chromium, "http://127.0.0.1:8000", "http://127.0.0.1:7681", credentials)
             evidence = visitor.whole(archive, lambda: box.sh(f"touch {GATE}"), SCREEN)
         shutil.rmtree(folder)
+        load = json.loads(box.http("/v1/management/concurrency")[1])
+        same("what binds", load["binds"], box.status()["concurrency"]["binds"])
+        check(load["advice"], f"nothing to change is named: {load}")
         return evidence, box.http("/ui")[0]
 
 
