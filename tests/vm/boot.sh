@@ -30,7 +30,7 @@ mkdir -p "$root"/{bin,dev,proc,sys,tmp,run,etc}
 cp "$(command -v busybox)" "$root/bin/busybox"
 # Where the tree has merged its folders (bin -> usr/bin) the links land in the right place all the same.
 for applet in sh mount mkdir cat echo ls sleep ln ps seq grep sed awk cut sort dirname printf rm id dd timeout poweroff ip env head \
-    chmod true test uname; do ln -sf busybox "$root/bin/$applet"; done
+    chmod true test uname tr; do ln -sf busybox "$root/bin/$applet"; done
 for bin in "${bins[@]}"; do cp "$bin" "$root/bin/"; done
 cp "$script" "$root/script"
 cat > "$root/init" <<'INIT'

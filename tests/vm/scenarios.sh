@@ -28,3 +28,44 @@ if [ -d /bundle ]; then
     section crun-json in_container json
     section crun-capture in_container capture
 fi
+
+# The whole start, with the embedded worker, below limits of its own: tasks bind at (400 - in use - 128) / 64 = 4, and with
+# 128 MiB per run memory does at (512 - in use) / 128 = 3.
+export SKILL_RUNNER_DATA_DIR=/tmp/data SKILL_RUNNER_AGENT_CACHE_DIR=/tmp/cache SKILL_INIT_ENSURE=off SKILL_INIT_TTYD=off \
+    SKILL_INIT_API_COMMAND=/bin/skill-api SKILL_INIT_SOCKET=/tmp/control.sock SKILL_INIT_HTTP_ADDR=127.0.0.1:8079 \
+    SKILL_RUNNER_CPU_FACTOR=16 SKILL_RUNNER_MEM_RESERVE_MB=1 SKILL_RUNNER_ESTIMATED_MEM_PER_RUN_MB=16
+mkdir -p $cgroup/boot
+echo 400 > $cgroup/boot/pids.max
+echo 536870912 > $cgroup/boot/memory.max
+echo 1 > $cgroup/boot/cpuset.cpus
+in_boot() { sh -c 'echo $$ > /sys/fs/cgroup/boot/cgroup.procs && exec "$@"' sh "$@"; }
+# The worker's own view: what init handed over to it.
+verdict() { tr '\0' '\n' < "/proc/$1/environ" | grep '^LANDLOCK_ENABLED='; }
+named() { for p in /proc/[0-9]*; do
+    read -r comm < "$p/comm" && [ "$comm" = "$1" ] && echo "${p#/proc/}" && return; done 2>/dev/null; return 1; }
+worker() { $init status --json | tr -d ' \n' | sed -n 's/.*"name":"api","state":"[a-z]*","pid":\([0-9]*\).*/\1/p'; }
+
+section boot-plan in_boot env SKILL_RUNNER_ESTIMATED_MEM_PER_RUN_MB=128 $init plan --json
+(exec sh -c 'echo $$ > /sys/fs/cgroup/boot/cgroup.procs && exec "$@"' sh $init entrypoint) > /tmp/boot.log 2>&1 &
+boot=$!
+section boot-wait $init wait --ready --timeout 100s
+section boot-status $init status --json
+section boot-verdict verdict "$(worker)"
+kill -TERM $boot
+section boot-exit wait $boot
+section boot-log cat /tmp/boot.log
+
+# The same as PID 1 of a container.
+if [ -d /bundle ]; then
+    crun --cgroup-manager=cgroupfs run --no-pivot -b /bundle -f /bundle/start.json start > /tmp/crun.log 2>&1 &
+    container=$!
+    # From outside, through the worker's root folder: nothing but the two binaries has to run in the container.
+    until api=$(named skill-api) || ! kill -0 $container; do sleep 0.1; done
+    socket=/proc/$api/root/tmp/control.sock
+    section crun-wait $init wait --ready --timeout 100s --socket "$socket"
+    section crun-status $init status --json --socket "$socket"
+    section crun-verdict verdict "$api"
+    section crun-kill crun kill start TERM
+    section crun-exit wait $container
+    section crun-log cat /tmp/crun.log
+fi
