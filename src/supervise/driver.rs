@@ -219,6 +219,8 @@ async fn drive(setup: Setup) -> io::Result<(Exit, String)> {
         ended: BTreeMap::new(),
         copies: JoinSet::new(),
     };
+    // When the loop was last seen running: a freeze may also strike between its waits.
+    let mut seen = Instant::now();
     driver.feed(Event::Boot);
     for signal in setup.early {
         driver.signal(signal);
@@ -239,7 +241,6 @@ async fn drive(setup: Setup) -> io::Result<(Exit, String)> {
         let more = driver.more;
         debug_assert!(driver.actions.is_empty(), "the loop waits with actions undone");
         let deadline = driver.machine.next_deadline().map(|at| driver.instant(at));
-        let slept = Instant::now();
         let woken = tokio::select! {
             biased;
             signal = signals.next() => Woken::Signal(signal),
@@ -250,7 +251,8 @@ async fn drive(setup: Setup) -> io::Result<(Exit, String)> {
             () = until(driver.settled) => Woken::Settled,
             () = tokio::task::yield_now(), if more => Woken::More,
         };
-        driver.thaw(slept, deadline);
+        driver.thaw(seen, deadline);
+        seen = Instant::now();
         match woken {
             Woken::Signal(signal) => driver.signal(signal),
             Woken::Report(report) => driver.report(report),
@@ -312,14 +314,14 @@ impl Driver {
         }
     }
 
-    /// Before anything else that the loop does: was it frozen while it slept? Then that time did not pass for deadlines.
+    /// Before anything else that the loop does: was it frozen? Then that time did not pass for deadlines.
     ///
-    /// When it began is not known, only that the loop slept from `slept` on, so all of it is given back: a deadline may
+    /// When it began is not known, only that the loop ran at `seen`, so all since then is given back: a deadline may
     /// come later than it should, never earlier.
-    fn thaw(&mut self, slept: Instant, deadline: Option<tokio::time::Instant>) {
+    fn thaw(&mut self, seen: Instant, deadline: Option<tokio::time::Instant>) {
         let late = deadline.map_or(Duration::ZERO, |at| tokio::time::Instant::now().saturating_duration_since(at));
         if late > health::FROZEN {
-            let lost = slept.elapsed();
+            let lost = seen.elapsed();
             tracing::warn!(milliseconds = lost.as_millis(), "was frozen; deadlines are moved by as much");
             self.frozen += lost;
         }
