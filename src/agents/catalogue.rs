@@ -158,6 +158,7 @@ impl<'de> Deserialize<'de> for InOrder {
         deserializer.deserialize_map(Visitor)
     }
 }
+
 /// Names and paths of an engine are joined to folders of ours: none of them may lead out.
 fn check_paths(engine: &Engine) -> Result<(), String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
@@ -165,8 +166,11 @@ fn check_paths(engine: &Engine) -> Result<(), String> {
         return Err(format!("engine.{:?}: a name is made of letters, digits, - and _", engine.name));
     }
     let credentials = engine.credentials.iter().flat_map(|c| [&c.source, &c.dest]);
-    let paths = credentials.chain(engine.configs.iter().map(|config| &config.path)).chain(&engine.dirs);
-    for path in paths {
+    let files = engine.session_files.iter().map(|file| &file.path);
+    let paths = credentials.chain(engine.configs.iter().map(|config| &config.path)).chain(&engine.dirs).chain(files);
+    // The package's name is a path below node_modules, the command's one below bin.
+    let names = [&engine.package, &engine.binary].map(Path::new);
+    for path in paths.map(PathBuf::as_path).chain(names) {
         if !path.components().all(|part| matches!(part, Component::Normal(_))) {
             return Err(format!(
                 "engine.{}: {} must be a path below its folder, without / at its start and without ..",
@@ -223,6 +227,14 @@ mod tests {
         let table = Catalogue::merged(&format!("{engine}[shape.mine]\nany = [\"key\"]\n")).unwrap();
         assert_eq!(table.get("new").unwrap().credentials[0].shape.any, ["key"]);
         assert!(Catalogue::merged("[shape.mine]\nanny = [\"key\"]\n").unwrap_err().contains("anny"));
+    }
+
+    #[test]
+    fn no_name_or_path_leads_out_of_its_folder() {
+        for line in ["package = \"../up\"", "binary = \"/bin/sh\"", "dirs = [\"a/../../b\"]"] {
+            let reason = Catalogue::merged(&format!("[engine.codex]\n{line}\n")).unwrap_err();
+            assert!(reason.contains("must be a path below"), "{line}: {reason}");
+        }
     }
 
     #[test]
