@@ -125,11 +125,13 @@ fn main() {
     let table = format!(
         "Linux {}, {cores} CPUs, load {load} at the end (the clients are part of it){}.\n\n| measure | skill-api | target |\n| --- | --: | --: |\n{}\n",
         kernel.trim(),
-        if quick { "; short samples" } else { "" },
+        if quick { "; short samples" } else { "" }.to_owned()
+            + if cfg!(debug_assertions) { "; a debug build" } else { "" },
         rows.join("\n"),
     );
     println!("{table}");
     if given("--write") {
+        assert!(!cfg!(debug_assertions), "a debug build's numbers are not for the page");
         write_between_markers(&table);
     }
 }
