@@ -49,6 +49,8 @@ class World:
 
     def __init__(self, folder, binary):
         self.folder, self.binary = folder, binary
+        # Read once: a checkout that changes meanwhile must not change the run.
+        self.services_file = (HERE / "services.toml").read_text()
         self.missing = {}
         self.port = free_port()
         self.log_path = folder / "log"
@@ -116,7 +118,7 @@ class World:
 
     def configure(self, extra):
         """Writes the configuration, with or without the service that comes and goes."""
-        text = (HERE / "services.toml").read_text().replace("@DIR@", str(self.folder)).replace("@PYTHON@", sys.executable)
+        text = self.services_file.replace("@DIR@", str(self.folder)).replace("@PYTHON@", sys.executable)
         if not extra:
             text = text.split("# comes and goes\n")[0]
         write(self.folder / "init.toml", text)
