@@ -42,6 +42,21 @@ fn queued_work_survives_a_stop_and_running_work_is_told_as_interrupted() {
 }
 
 #[test]
+fn an_upload_that_a_killed_worker_was_receiving_is_removed_by_the_next() {
+    let setup = Setup::new().skill("demo").cli("codex", SLOW);
+    let requests = setup.dir.path().join("data/requests");
+    let left = [requests.join(".upload-1"), requests.join("some-request/.upload-2")];
+    fs::create_dir_all(requests.join("some-request")).unwrap();
+    for file in &left {
+        fs::write(file, "half a form").unwrap();
+    }
+    let _worker = setup.start();
+    for file in &left {
+        assert!(!file.exists(), "{}", file.display());
+    }
+}
+
+#[test]
 fn a_stopping_worker_admits_nothing_and_says_good_bye_to_streams() {
     let worker = Setup::new().skill("demo").cli("codex", SLOW).start();
     let id = worker.job(&json!({"skill_id": "demo"}));

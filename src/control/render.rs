@@ -107,7 +107,8 @@ fn facts(status: &Status) -> String {
     let mut rows: Vec<(&str, String)> = Vec::new();
     let concurrency = &status.concurrency;
     if concurrency.max_concurrent > 0 {
-        let mut text = format!("{} runs at once, {} queued", concurrency.max_concurrent, concurrency.max_queue);
+        let runs = if concurrency.max_concurrent == 1 { "run" } else { "runs" };
+        let mut text = format!("{} {runs} at once, {} queued", concurrency.max_concurrent, concurrency.max_queue);
         if !concurrency.binds.is_empty() {
             let _ = write!(text, "; {} binds", clean(&concurrency.binds));
         }

@@ -47,6 +47,16 @@ pub struct EventsQuery {
     pub cursor: u64,
 }
 
+impl EventsQuery {
+    /// Goes on where a browser's EventSource was, which comes back by itself with `Last-Event-ID`.
+    pub fn resumed(mut self, headers: &HeaderMap) -> Self {
+        let last =
+            headers.get("last-event-id").and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
+        self.cursor = self.cursor.max(last.unwrap_or(0));
+        self
+    }
+}
+
 /// Which events of the past.
 #[derive(Debug, Default, Deserialize)]
 pub struct HistoryQuery {
@@ -66,13 +76,10 @@ pub(super) async fn stream(
     State(at): State<At>,
     Path(id): Path<String>,
     headers: HeaderMap,
-    Params(mut query): Params<EventsQuery>,
+    Params(query): Params<EventsQuery>,
 ) -> ApiResult<Response> {
-    // What the browser's EventSource sends when it comes back by itself.
-    let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
-    query.cursor = query.cursor.max(last.unwrap_or(0));
     at.both(&id).await?;
-    Ok(events(at.app, id, query))
+    Ok(events(at.app, id, query.resumed(&headers)))
 }
 
 pub(super) async fn list(

@@ -8,6 +8,14 @@ use std::{
 };
 use tokio::io::AsyncWriteExt;
 
+/// How the name of a file begins that is being received: what a killed worker leaves under it, the next one removes.
+pub const UNFINISHED: &str = ".upload-";
+
+/// A place for such a file.
+pub fn unfinished(folder: &Path) -> PathBuf {
+    folder.join(format!("{UNFINISHED}{}", uuid::Uuid::new_v4()))
+}
+
 /// Files of a form, by field name; removed from the disk when this is dropped.
 #[derive(Debug, Default)]
 pub struct Received(BTreeMap<String, PathBuf>);
@@ -23,7 +31,7 @@ impl Received {
         if self.0.contains_key(&name) {
             return Err(ApiError::unprocessable(format!("the form has '{name}' twice")));
         }
-        let path = folder.join(format!(".upload-{}", uuid::Uuid::new_v4()));
+        let path = unfinished(folder);
         self.0.insert(name.clone(), path.clone());
         store(field, &name, &path, limit).await
     }

@@ -15,7 +15,7 @@ use crate::{
     store::{Request, Run, RunFilter},
     time::rfc3339,
 };
-use axum::{Json, extract::State, response::Response};
+use axum::{Json, extract::State, http::HeaderMap, response::Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -198,10 +198,11 @@ async fn file(
 async fn stream(
     State(app): State<Shared>,
     Path(id): Path<String>,
+    headers: HeaderMap,
     Params(query): Params<EventsQuery>,
 ) -> ApiResult<Response> {
     app.request_and_run(None, &id).await?;
-    Ok(http::events(app, id, query))
+    Ok(http::events(app, id, query.resumed(&headers)))
 }
 
 async fn history(

@@ -8,6 +8,7 @@
 //! | `.new-` folder with a row | gets its name |
 //! | `.new-` folder without a row | removed |
 //! | ended, its last event missing | gets it |
+//! | upload that was being received | removed |
 
 use super::{
     RunFolder, SettledRun,
@@ -17,6 +18,7 @@ use super::{
 use crate::{
     engines::process,
     events::{self, kind},
+    http::upload::UNFINISHED,
     state::App,
     store::{Run, RunStatus, StoreError},
 };
@@ -27,8 +29,12 @@ impl App {
     pub(crate) async fn recover(self: &Arc<Self>) -> Result<(), StoreError> {
         let unfinished = self.store.unfinished().await?;
         let known: HashSet<String> = unfinished.iter().map(|run| run.run_id.clone()).collect();
-        let runs = self.config.runs_dir();
-        let settled = tokio::task::spawn_blocking(move || name_folders(&runs, &known)).await;
+        let (runs, requests) = (self.config.runs_dir(), self.config.requests_dir());
+        let settled = tokio::task::spawn_blocking(move || {
+            name_folders(&runs, &known);
+            remove_uploads(&requests);
+        })
+        .await;
         if let Err(error) = settled {
             tracing::error!(%error, "unfinished run folders could not be settled");
         }
@@ -94,6 +100,18 @@ impl App {
                 Err(error) => tracing::error!(run = %run.run_id, %error, "completing a log broke"),
             }
             self.events.end(&run.run_id);
+        }
+    }
+}
+
+/// Uploads of a worker that was killed: beside the requests' folders and in them.
+fn remove_uploads(requests: &std::path::Path) {
+    let files = |folder: &std::path::Path| fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in files(requests).chain(files(requests).flat_map(|entry| files(&entry.path()))) {
+        if entry.file_name().to_string_lossy().starts_with(UNFINISHED)
+            && let Err(error) = fs::remove_file(entry.path())
+        {
+            tracing::warn!(file = %entry.path().display(), %error, "an unfinished upload stays");
         }
     }
 }

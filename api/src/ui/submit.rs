@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     error::{ApiError, ApiResult},
-    http::upload::Received,
+    http::upload::{self, Received},
     runs::{NewJob, schema},
     skills::Skill,
 };
@@ -133,7 +133,7 @@ async fn start(visit: &Visit, job: NewJob, sent: Sent) -> ApiResult<String> {
     }
     let created = app.create_job_for_upload(job).await?;
     let folder = app.config.requests_dir().join(&created.request_id);
-    let archive = Archive(folder.join(format!(".upload-{}", uuid::Uuid::new_v4())));
+    let archive = Archive(upload::unfinished(&folder));
     let (path, files, names) = (archive.0.clone(), sent.files, sent.names);
     tokio::task::spawn_blocking(move || {
         let mut zip = ZipWriter::new(File::create_new(&path)?);
