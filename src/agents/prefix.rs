@@ -22,10 +22,15 @@ pub use leftovers::sweep;
 
 use super::catalogue::Engine;
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
 };
+
+/// No `package.json` is longer.
+const MANIFEST_BYTES: u64 = 4 << 20;
 
 /// What failed at which path.
 #[derive(Debug, thiserror::Error)]
@@ -80,9 +85,12 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// Reads `PACKAGE/package.json`; `None` where it is missing or not one.
+    /// Reads `PACKAGE/package.json`; `None` where it is missing, not one, or longer than any (agents can write there).
     pub fn read(package: &Path) -> Option<Self> {
-        let text = fs::read_to_string(package.join("package.json")).ok()?;
+        let mut text = String::new();
+        let file =
+            fs::File::options().read(true).custom_flags(libc::O_NONBLOCK).open(package.join("package.json")).ok()?;
+        file.take(MANIFEST_BYTES).read_to_string(&mut text).ok()?;
         let json: serde_json::Value = serde_json::from_str(&text).ok()?;
         let name = json.get("name")?.as_str()?;
         let file = |path: &str| PathBuf::from(path.strip_prefix("./").unwrap_or(path));

@@ -41,6 +41,12 @@ pub enum LaunchError {
         /// Where it was looked for.
         hint: String,
     },
+    /// The child could not enter it, and the error of posix_spawn(3) would not say which file it means.
+    #[error("cwd {path}: no such folder; create it, or correct the service's cwd", path = .path.display())]
+    NoFolder {
+        /// As the definition names it.
+        path: PathBuf,
+    },
     /// An empty command, or a string with a NUL byte in it.
     #[error("{0}")]
     Unusable(&'static str),
@@ -72,6 +78,9 @@ pub fn service(spec: &ServiceSpec, around: &Surroundings, streams: Streams) -> R
         Some(path) if notifies => env.insert("NOTIFY_SOCKET".to_owned(), path.to_string_lossy().into_owned()),
         _ => env.remove("NOTIFY_SOCKET"),
     };
+    if let Some(path) = spec.cwd.as_ref().filter(|path| !path.is_dir()) {
+        return Err(LaunchError::NoFolder { path: path.clone() });
+    }
     let mut command = vec![find(&spec.command, env.get("PATH").map(String::as_str), spec.cwd.as_deref())?];
     command.extend(spec.command.iter().skip(1).cloned());
     let stage = exec_stage(spec, around);

@@ -187,6 +187,25 @@ fn a_reload_takes_over_the_grace_and_the_rules_of_the_file() {
 }
 
 #[test]
+fn a_missing_working_folder_is_named_and_not_the_program() {
+    let mut init = Init::start(
+        r#"
+        [service.app]
+        command = ["true"]
+        cwd = "@DIR@/nowhere"
+        restart = "never"
+        [service.main]
+        command = ["sleep", "1000"]
+        essential = true
+        "#,
+    );
+    let reason = init.state("app", "failed");
+    assert!(reason.contains("/nowhere: no such folder"), "{reason}");
+    init.ready();
+    assert_eq!(init.stop().code(), Some(0));
+}
+
+#[test]
 fn more_services_than_one_batch_that_die_at_once_are_all_acted_upon_before_the_loop_waits() {
     const COUNT: usize = 600;
     let service = |n: usize| {
