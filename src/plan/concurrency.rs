@@ -164,8 +164,10 @@ pub struct Concurrency {
     /// Queued runs before the API answers 429.
     pub queue: u64,
     /// What binds. Of several that bind equally the first of the order of [`Resource`].
+    #[serde(rename = "binds")]
     pub binding: Resource,
     /// The others that bind just as much: all of them must be changed.
+    #[serde(rename = "also_binds")]
     pub also_binding: Vec<Resource>,
     /// Every term, in the order of [`Resource`].
     pub terms: Vec<Term>,

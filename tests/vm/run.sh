@@ -139,7 +139,7 @@ common() {
 }
 # booted NAME 0|1: the whole start was ready with these limits, gave its worker this Landlock verdict and stopped with 0.
 booted() {
-    check "$1 boot: memory binds at (512 - in use) / 128" "$(json_of boot-plan '"\(.concurrency.max_concurrent) \(.concurrency.binding)"')" "3 memory"
+    check "$1 boot: memory binds at (512 - in use) / 128" "$(json_of boot-plan '"\(.concurrency.max_concurrent) \(.concurrency.binds)"')" "3 memory"
     started "$1 boot" boot "$2"
     [ -d "$work/tree/bundle" ] || return 0
     if section crun-json | grep -q 'Failed to re-execute'; then return 0; fi
