@@ -1,4 +1,4 @@
-//! Limits that move while the container runs, as when a pod is resized in place.
+//! Limits that move while the container runs, as when a pod is resized in place, and limits that are reached.
 
 use crate::fixture::{Init, until};
 use std::{
@@ -6,16 +6,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A cgroup with a pids limit, removed at the end; `None`: this machine gives none.
+/// A cgroup with a limit, removed at the end; `None`: this machine gives none.
 struct Group(PathBuf);
 
 impl Group {
     fn make(pids: u64) -> Option<Self> {
-        for parent in ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"] {
+        Self::with(&[("/sys/fs/cgroup/pids", "pids.max"), ("/sys/fs/cgroup", "pids.max")], pids)
+    }
+    fn with_memory(bytes: u64) -> Option<Self> {
+        Self::with(&[("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")], bytes)
+    }
+    fn with(places: &[(&str, &str)], limit: u64) -> Option<Self> {
+        for (parent, file) in places {
             let path = Path::new(parent).join(format!("skill-init-test-{}", std::process::id()));
             if fs::create_dir(&path).is_ok() {
                 let group = Self(path);
-                if fs::write(group.0.join("pids.max"), pids.to_string()).is_ok() {
+                if fs::write(group.0.join(file), limit.to_string()).is_ok() {
                     return Some(group);
                 }
             }
@@ -95,5 +101,33 @@ fn pids_near_their_limit_cost_readiness_and_name_the_owner_and_come_back() {
     assert_eq!(init.ask(&["health", "--live"]).0.code(), Some(0));
     fs::write(group.0.join("pids.max"), "400").unwrap();
     init.log(|line| line["message"] == "ready");
+    assert_eq!(init.stop().code(), Some(0));
+}
+
+#[test]
+fn a_service_that_we_killed_ourselves_takes_no_oom_kill_from_its_real_victim() {
+    let Some(group) = Group::with_memory(256 << 20) else {
+        eprintln!("SKIPPED: no cgroup with a memory limit can be made here (needs root and a writable hierarchy)");
+        return;
+    };
+    // One line without an end: tail keeps all of it, and is no service itself.
+    let config = r#"
+        [service.eater]
+        command = ["sh", "-c", "until test -e @DIR@/eat; do sleep 0.02; done; head -c 1000m /dev/zero | tail; exec sleep 1000"]
+        [service.deaf]
+        command = ["sh", "-c", "trap '' TERM; echo > @DIR@/deaf; while :; do sleep 1000; done"]
+        stop_grace = "50ms"
+        [service.main]
+        command = ["sleep", "1000"]
+        essential = true
+        "#;
+    let mut init = Init::start_in(&group.0, config, &[("SKILL_INIT_TICK", "100ms")]);
+    init.ready();
+    until(|| init.path("deaf").exists().then_some(()));
+    fs::write(init.path("eat"), "").unwrap();
+    init.log(|line| line["message"].as_str().is_some_and(|text| text.contains("OOM killer")));
+    assert_eq!(init.ask(&["stop", "deaf"]).0.code(), Some(0));
+    let reason = init.state("deaf", "stopped");
+    assert!(!reason.contains("oom"), "{reason}");
     assert_eq!(init.stop().code(), Some(0));
 }

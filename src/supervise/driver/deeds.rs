@@ -173,7 +173,7 @@ impl Driver {
         match reaped.owner {
             Some(Owner::Service { id, generation }) => {
                 let name = self.machine.service(id).map(|s| s.spec.name.clone()).unwrap_or_default();
-                let cause = self.cause(reaped.status, &name);
+                let cause = self.cause(reaped.status, id, &name);
                 if self.watch.orphans.end && self.machine.phase() == Phase::Running {
                     self.ended.insert(name, processes::ticks_now());
                     self.observe();

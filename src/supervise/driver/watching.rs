@@ -4,7 +4,8 @@ use crate::supervise::{
     alarm::{self, Alarms},
     cause::Cause,
     driver::{Driver, Report, own_pid},
-    machine::Event,
+    machine::{Event, ServiceId},
+    state::State,
     watch::{Observation, Question},
 };
 use crate::{control::render, probe::processes, sys::wait::ExitStatus};
@@ -70,9 +71,11 @@ impl Driver {
         }
     }
 
-    /// Who died by SIGKILL while the kernel counted one more OOM kill was the kernel's victim.
-    pub(super) fn cause(&mut self, status: ExitStatus, name: &str) -> Cause {
-        if matches!(status, ExitStatus::Signaled { signal: libc::SIGKILL, .. }) {
+    /// Who died by SIGKILL while the kernel counted one more OOM kill was the kernel's victim, unless the SIGKILL was ours:
+    /// that one must not take the kill from its real victim, whose end may be seen later.
+    pub(super) fn cause(&mut self, status: ExitStatus, id: ServiceId, name: &str) -> Cause {
+        let ours = self.machine.service(id).is_some_and(|service| matches!(service.state, State::Killing { .. }));
+        if !ours && matches!(status, ExitStatus::Signaled { signal: libc::SIGKILL, .. }) {
             let now = self.now();
             if let Some(counter) = self.watch.oom_kills() {
                 self.oom.counted(counter, now);
