@@ -14,10 +14,13 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process::Command,
+    time::{Duration, Instant},
 };
 use subjects::Subject;
 
 const USAGE: &str = "usage: cargo xtask bench [--rounds N] [--quick] [--bin PATH]";
+/// One measure of one subject that takes longer is not repeated.
+const SLOW: Duration = Duration::from_secs(15);
 const BEGIN: &str = "<!-- bench:begin -->";
 const END: &str = "<!-- bench:end -->";
 
@@ -118,7 +121,7 @@ fn measure_all(root: &Path, work: &Path, binary: &Path, plan: &Plan) -> Result<(
     let all: Vec<&Subject> = bare.iter().chain(&supervisors).collect();
     let each =
         |label: &str, rounds: usize, results: &mut Vec<Readings>, only: &dyn Fn(&Subject) -> bool, words: &[&str]| {
-            // Who cannot finish once is not asked again: its cell stays empty.
+            // Who cannot finish is not asked again: its cell stays empty.
             let mut given_up = vec![false; all.len()];
             for round in 1..=rounds {
                 eprint!("\r{label}: round {round} of {rounds}   ");
@@ -127,8 +130,13 @@ fn measure_all(root: &Path, work: &Path, binary: &Path, plan: &Plan) -> Result<(
                     if *given_up {
                         continue;
                     }
+                    let asked = Instant::now();
                     match gauge_once(&gauge, plan, subject, words) {
-                        Ok(reading) => add(readings, label, reading),
+                        Ok(reading) => {
+                            add(readings, label, reading);
+                            // Who takes seconds for what takes others milliseconds is asked once.
+                            *given_up = asked.elapsed() > SLOW;
+                        }
                         Err(reason) => {
                             *given_up = true;
                             eprintln!("\n{} {label}: {reason}", subject.name);
