@@ -2,7 +2,8 @@
 //!
 //! The release binary, real processes, loopback; the clients run on the same cores. A stub in place of the engine makes a run
 //! of 100,000 events and a silent one. `-- --write` puts the table between the markers of the page, `-- --quick` takes
-//! shorter samples. Medians, unless a line says otherwise.
+//! shorter samples. Medians, unless a line says otherwise. python_floor.py stands in for the Python worker: it does the
+//! least that one can.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -86,10 +87,19 @@ fn main() {
         std::thread::sleep(Duration::from_millis(50));
     }
     let window = Duration::from_secs(seconds);
-    let skills = throughput(program.address, "/v1/skills", window);
-    row(&format!("`GET /v1/skills`, {SKILLS} skills"), format!("{skills:.0}/s"), "10 times the reference");
-    let reads = throughput(program.address, &format!("/v1/jobs/{long}"), window);
-    row("`GET /v1/jobs/{id}`", format!("{reads:.0}/s"), "10 times the reference");
+    let floor = PythonFloor::start(&root);
+    for (what, ours, theirs) in [
+        (format!("`GET /v1/skills`, {SKILLS} skills"), "/v1/skills".to_owned(), "/v1/skills"),
+        ("`GET /v1/jobs/{id}`".to_owned(), format!("/v1/jobs/{long}"), "/v1/jobs/one"),
+    ] {
+        let rate = throughput(program.address, &ours, window);
+        let beside = floor.as_ref().map(|floor| {
+            let theirs = throughput(floor.address, theirs, window);
+            format!("; the least in Python {theirs:.0}/s: {:.1}×", rate / theirs)
+        });
+        row(&what, format!("{rate:.0}/s{}", beside.unwrap_or_default()), "10 × the Python worker");
+    }
+    drop(floor);
 
     let path = format!("/v1/jobs/{long}/events/history");
     let mut pages: Vec<f64> = (0..starts)
@@ -136,6 +146,50 @@ fn main() {
             std::process::exit(2);
         }
         write_between_markers(&table);
+    }
+}
+
+/// `python_floor.py` in a virtual environment of its own, ended with this value.
+struct PythonFloor {
+    child: std::process::Child,
+    address: SocketAddr,
+}
+
+impl PythonFloor {
+    /// `None`, said loudly, where Python or its packages are not to be had.
+    fn start(root: &Path) -> Option<Self> {
+        let venv = root.join("python");
+        let done = |program: &Path, args: &[&str]| {
+            Command::new(program).args(args).output().is_ok_and(|output| output.status.success())
+        };
+        let text = venv.to_string_lossy().into_owned();
+        if !done(Path::new("python3"), &["-m", "venv", &text])
+            || !done(&venv.join("bin/pip"), &["install", "-q", "fastapi", "uvicorn[standard]"])
+        {
+            eprintln!("SKIPPED: the least in Python (no python3, or fastapi and uvicorn cannot be installed)");
+            return None;
+        }
+        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/python_floor.py");
+        let child = Command::new(venv.join("bin/python"))
+            .args([script, &address.port().to_string()])
+            .arg(root.join("skills"))
+            .spawn()
+            .unwrap();
+        let floor = Self { child, address };
+        let until = Instant::now() + Duration::from_secs(30);
+        while TcpStream::connect(address).is_err() {
+            assert!(Instant::now() < until, "the Python floor does not listen");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Some(floor)
+    }
+}
+
+impl Drop for PythonFloor {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -19,7 +19,8 @@ pub fn parse(text: &str) -> Result<i32, String> {
     } else {
         Signal::from_str(&format!("SIG{short}")).ok().map(|signal| signal as i32)
     };
-    number.filter(|n| (1..=high).contains(n)).ok_or_else(|| {
+    // Between the two kinds are the C library's own (nptl(7)): they have no name, and nobody is stopped by one.
+    number.filter(|n| (1..=31).contains(n) || (low..=high).contains(n)).ok_or_else(|| {
         format!("{} is not a signal; use a name such as TERM, INT, QUIT or RTMIN+3", super::mistake::shown(text))
     })
 }
@@ -53,7 +54,7 @@ mod tests {
         for text in ["TERM", "SIGTERM", "sigterm", " term ", "15"] {
             assert_eq!(parse(text), Ok(15), "{text}");
         }
-        for text in ["", "TERMINATE", "0", "-1", "65", "RTMIN-1", "RTMIN+99", "SIG", "RTMAX+1"] {
+        for text in ["", "TERMINATE", "0", "-1", "65", "32", "33", "RTMIN-1", "RTMIN+99", "SIG", "RTMAX+1"] {
             assert!(parse(text).is_err(), "{text}");
         }
     }
