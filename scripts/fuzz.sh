@@ -3,6 +3,7 @@
 #
 #   scripts/fuzz.sh                             every target, 60 seconds each
 #   scripts/fuzz.sh --seconds 600 zip settings  these two, ten minutes each
+#   scripts/fuzz.sh --runs 2000                 every target, so many inputs from a fixed seed: the same each time, for CI
 #   scripts/fuzz.sh --list                      the names
 #   scripts/fuzz.sh --minimize zip FILE         the smallest input that still fails
 #
@@ -14,14 +15,15 @@ set -euo pipefail
 cd "$(dirname "$0")/../fuzz"
 exec </dev/null
 
-seconds=60 minimize="" targets=()
+seconds=60 limit=() minimize="" targets=()
 mapfile -t known < <(find corpus -mindepth 1 -maxdepth 1 -type d -printf '%f\n' | sort)
 while [ $# -gt 0 ]; do
   case $1 in
     --seconds) seconds=$2; shift ;;
+    --runs) limit=(-runs="$2" -seed=1); shift ;;
     --list) printf '%s\n' "${known[@]}"; exit 0 ;;
     --minimize) minimize=$3; targets=("$2"); shift 2 ;;
-    -*) sed -n '2,14s/^# \{0,1\}//p' ../scripts/fuzz.sh >&2; exit 2 ;;
+    -*) sed -n '2,15s/^# \{0,1\}//p' ../scripts/fuzz.sh >&2; exit 2 ;;
     *) targets+=("$1") ;;
   esac
   shift
@@ -60,7 +62,7 @@ for target in "${targets[@]}"; do
   [ "$target" = root ] && seeds+=(../tests/fixtures/roots)
   log=$(mktemp)
   code=0
-  FUZZ_TARGET=$target "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 -max_len=65536 -use_value_profile=1 \
+  FUZZ_TARGET=$target "$program" "${limit[@]:--max_total_time=$seconds}" -timeout=10 -rss_limit_mb=1024 -max_len=65536 -use_value_profile=1 \
     -print_final_stats=1 -artifact_prefix="artifacts/$target/" "${seeds[@]}" >"$log" 2>&1 || code=$?
   printf '%-18s %s\n' "$target" "$(awk '/^stat::number_of_executed_units/ {runs=$2} / cov: / {for (i=1;i<NF;i++) if ($i=="cov:") cov=$(i+1)} END {print runs+0 " runs, " cov+0 " edges"}' "$log")"
   if [ "$code" != 0 ]; then
