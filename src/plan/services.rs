@@ -83,7 +83,10 @@ pub fn services(settings: &Settings, layout: &Layout, found: &Found, nofile: Opt
     });
     // Only what is there can be waited for.
     let names: Vec<String> = services.iter().chain(&settings.services).map(|s| s.name.clone()).collect();
+    // The agents last: they are the background, and what starts at the same moment shares the processors with them.
+    let agents = services.iter().position(|spec| spec.name == "agents").map(|at| services.remove(at));
     services.extend(settings.services.iter().cloned());
+    services.extend(agents);
     for spec in &mut services {
         spec.after.retain(|name| names.contains(name));
     }

@@ -10,6 +10,7 @@ use super::{
     children::Children,
     health,
     launch::Surroundings,
+    log,
     machine::{Action, Answer, Event, Machine, Phase, ServiceId, StopPlan, Verb},
     notify::{Notification, NotifySocket},
     oom::Ledger,
@@ -103,6 +104,7 @@ enum Woken {
     Watch,
     Settled,
     More,
+    Unread,
 }
 
 /// Zombies reaped in one go before the loop looks at anything else.
@@ -161,6 +163,7 @@ pub fn run(setup: Setup) -> io::Result<Exit> {
     tracing::info!(code = exit.0, reason, "leaving");
     // Tasks that copy output or serve a connection end here.
     runtime.shutdown_background();
+    log::last_words();
     Ok(exit)
 }
 
@@ -238,7 +241,7 @@ async fn drive(setup: Setup) -> io::Result<(Exit, String)> {
             // A reload has switched the tick off, or on.
             next_watch = (!driver.watch.every.is_zero()).then(tokio::time::Instant::now);
         }
-        let more = driver.more;
+        let (more, unread) = (driver.more, log::flush());
         debug_assert!(driver.actions.is_empty(), "the loop waits with actions undone");
         let deadline = driver.machine.next_deadline().map(|at| driver.instant(at));
         let woken = tokio::select! {
@@ -250,6 +253,7 @@ async fn drive(setup: Setup) -> io::Result<(Exit, String)> {
             () = until(next_watch) => Woken::Watch,
             () = until(driver.settled) => Woken::Settled,
             () = tokio::task::yield_now(), if more => Woken::More,
+            () = tokio::time::sleep(log::RETRY), if unread => Woken::Unread,
         };
         driver.thaw(seen, deadline);
         seen = Instant::now();
@@ -270,6 +274,8 @@ async fn drive(setup: Setup) -> io::Result<(Exit, String)> {
             // The rest of a batch, once nothing else is due. Its actions are carried out at the top of the loop, before
             // anything waits again.
             Woken::More => driver.reap(),
+            // Lines of the log that nobody read are tried again at the top of the loop.
+            Woken::Unread => {}
         }
     }
 }

@@ -25,12 +25,13 @@ pub fn become_subreaper() -> io::Result<()> {
     }
 }
 
-/// Can this descriptor take a write of up to `PIPE_BUF` bytes now? poll(2) with no waiting.
+/// Does a write of up to `PIPE_BUF` bytes to this descriptor return at once, be it with an error because its other end is
+/// gone or it is closed? poll(2) with no waiting.
 pub fn writable(fd: i32) -> bool {
     let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
     // SAFETY: one pollfd that outlives the call; poll(2).
     let ready = unsafe { libc::poll(&raw mut poll, 1, 0) };
-    ready == 1 && poll.revents & libc::POLLOUT != 0
+    ready == 1 && poll.revents & (libc::POLLOUT | libc::POLLERR | libc::POLLHUP | libc::POLLNVAL) != 0
 }
 
 /// write(2), raw: no buffering, no retry.

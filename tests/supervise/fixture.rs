@@ -183,7 +183,7 @@ pub(crate) fn until<T>(mut look: impl FnMut() -> Option<T>) -> T {
             return value;
         }
         assert!(Instant::now() < end, "it did not become so");
-        std::thread::yield_now();
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

@@ -218,7 +218,6 @@ fn more_services_than_one_batch_that_die_at_once_are_all_acted_upon_before_the_l
     let config: String = (0..COUNT).map(service).collect();
     // No slow tick: nothing but the deaths themselves may wake the loop, which checks in this build that nothing is left undone.
     let mut init = Init::start_with(&config, &[("SKILL_INIT_TICK", "0")]);
-    init.ready();
     let pids = lines(&init.path("pids"), COUNT);
     init.signal(libc::SIGSTOP);
     for pid in pids.lines() {
