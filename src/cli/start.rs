@@ -111,7 +111,6 @@ pub(super) fn supervise(context: &Context, prepared: Prepared) -> Exit {
         replan: replan(context, socket, facts),
         told,
         termination_log: settings.get_opt(&keys::TERMINATION_LOG),
-        early: sys::early::pending(),
         origin,
     };
     // Agents may run as the same user: they must not read the password in /proc/1/environ, nor trace PID 1.

@@ -77,8 +77,6 @@ pub struct Setup {
     pub told: super::answer::Told,
     /// Where the reason of the exit goes.
     pub termination_log: Option<PathBuf>,
-    /// Signals that came before the loop.
-    pub early: Vec<i32>,
     /// When the process started.
     pub origin: Instant,
 }
@@ -168,7 +166,12 @@ pub fn run(setup: Setup) -> io::Result<Exit> {
 }
 
 async fn drive(setup: Setup) -> io::Result<(Exit, String)> {
-    let mut signals = Signals::register()?;
+    // With signals blocked none falls between the two: what came before is in the flags, what comes later in the stream.
+    sys::signals::block_all();
+    let registered = Signals::register();
+    let early = sys::early::pending();
+    sys::signals::unblock_all();
+    let mut signals = registered?;
     if std::process::id() != 1
         && let Err(error) = sys::process::become_subreaper()
     {
@@ -225,7 +228,7 @@ async fn drive(setup: Setup) -> io::Result<(Exit, String)> {
     // When the loop was last seen running: a freeze may also strike between its waits.
     let mut seen = Instant::now();
     driver.feed(Event::Boot);
-    for signal in setup.early {
+    for signal in early {
         driver.signal(signal);
     }
     // The first look comes soon, so that `status` knows; not at once, while the services start.

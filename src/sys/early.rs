@@ -3,7 +3,8 @@
 //! The kernel drops a signal to PID 1 that has no handler, so a TERM in the first milliseconds would be lost.
 //! `main` registers a flag per signal before it parses anything; the loop, once its own handlers stand,
 //! reads [`pending`]. Both sides share signal-hook's registry: from the first moment on a signal sets the flag
-//! *and* reaches every handler registered by then, so look at the flags once, right after registering.
+//! *and* reaches every handler registered by then, so the loop registers and reads with signals blocked: each signal
+//! then counts once, wherever it falls.
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use std::sync::{
@@ -18,6 +19,8 @@ const SIGRTMIN_3: i32 = 37;
 
 /// Registers the flags. Signals that were ignored at exec (nohup) stay ignored, unless this is PID 1.
 ///
+/// A mask inherited from the parent is cleared: behind it this process would be deaf, and what waits there is due now.
+///
 /// Only for processes that go on to supervise: any other command should die by the first Ctrl-C.
 pub fn register() {
     FLAGS.get_or_init(|| {
@@ -30,6 +33,7 @@ pub fn register() {
             })
             .collect()
     });
+    super::signals::unblock_all();
 }
 
 /// The signals that came since [`register`] (or since the last call), in the order of their numbers; clears them.

@@ -55,6 +55,21 @@ pub fn block_all() -> Mask {
     Mask(old)
 }
 
+/// Unblocks every signal: those that wait are delivered before this returns. rt_sigprocmask(2).
+pub fn unblock_all() {
+    let none = zeroed();
+    // SAFETY: the set outlives the call and holds at least SET_BYTES bytes; the old mask is not asked for.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            libc::SIG_SETMASK,
+            &raw const none,
+            ptr::null_mut::<libc::sigset_t>(),
+            SET_BYTES,
+        );
+    }
+}
+
 /// Waits for one of the blocked signals; `None` after `timeout_ms`. Without a time-out it sleeps until a signal comes.
 /// rt_sigtimedwait(2).
 pub fn wait(timeout_ms: Option<u64>) -> Option<i32> {

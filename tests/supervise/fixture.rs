@@ -44,6 +44,13 @@ impl Init {
         Self::launch(&["/bin/sh", "-c", script, cgroup, env!("CARGO_BIN_EXE_skill-init")], config, env, true)
     }
 
+    /// The same with this signal blocked by its parent, and after these words of a shell in the same process.
+    pub(crate) fn start_behind(signal: &str, words: &str, config: &str) -> Self {
+        let (block, script) = (format!("--block-signal={signal}"), format!("{words} && exec \"$0\" \"$@\""));
+        let program = ["/usr/bin/env", &block, "/bin/sh", "-c", &script, env!("CARGO_BIN_EXE_skill-init")];
+        Self::launch(&program, config, &[], true)
+    }
+
     fn launch(program: &[&str], config: &str, env: &[(&str, &str)], read: bool) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let file = dir.path().join("init.toml");

@@ -1,7 +1,7 @@
 //! Signals to the init: those that mean a stop, those that are passed on, storms of ended children, and being frozen.
 
 use crate::fixture::{Init, lines, until};
-use std::{fs, time::Duration};
+use std::{fs, io::Read, time::Duration};
 
 #[test]
 fn other_signals_reach_the_essential_services_and_nobody_else() {
@@ -40,6 +40,32 @@ fn each_stop_signal_stops_in_order_with_exit_0() {
     }
 }
 
+const APP: &str =
+    "[service.app]\ncommand = [\"sh\", \"-c\", \"echo up > @DIR@/up; exec sleep 1000\"]\nessential = true\n";
+
+#[test]
+fn a_stop_signal_that_waits_at_the_start_is_acted_upon_though_the_parent_had_blocked_it() {
+    for signal in ["TERM", "INT", "QUIT", "RTMIN+3"] {
+        let mut init = Init::start_behind(signal, &format!("kill -{signal} $$"), APP);
+        assert_eq!(init.exit().code(), Some(0), "{signal}");
+        assert!(!init.path("up").exists(), "{signal}: a service was started");
+    }
+}
+
+#[test]
+fn a_signal_is_lost_at_no_moment_of_the_start() {
+    // Some of these fall before main, some into the preparation, between it and the loop, and into the loop.
+    for step in 0..40 {
+        let mut init = Init::start_behind("HUP", "echo $HOME", APP);
+        let mut word = [0; 1];
+        init.child.stdout.as_mut().unwrap().read_exact(&mut word).unwrap();
+        std::thread::sleep(Duration::from_micros(500) * step);
+        init.signal(libc::SIGHUP);
+        init.log(|line| line["message"] == "configuration re-read");
+        assert_eq!(init.stop().code(), Some(0), "step {step}");
+    }
+}
+
 #[test]
 fn no_exit_status_is_lost_in_a_storm_of_ended_children() {
     // They end together on one word, each with a status of its own and a crowd of orphans around it.
@@ -75,7 +101,7 @@ fn time_spent_stopped_counts_for_no_deadline() {
         [service.app]
         command = ["sh", "-c", "while ! test -e @DIR@/go; do sleep 0.05; done; echo >&5; exec sleep 1000"]
         readiness = { fd = 5 }
-        start_timeout = "6s"
+        start_timeout = "12s"
         restart = "never"
         essential = true
         "#,
@@ -83,7 +109,7 @@ fn time_spent_stopped_counts_for_no_deadline() {
     init.state("app", "starting");
     init.signal(libc::SIGSTOP);
     // The freeze itself is what is tested: longer than the deadline, and by more than a busy machine is late.
-    std::thread::sleep(Duration::from_secs(9));
+    std::thread::sleep(Duration::from_secs(15));
     init.signal(libc::SIGCONT);
     init.log(|line| line["message"].as_str().is_some_and(|m| m.starts_with("was frozen")));
     fs::write(init.path("go"), "").unwrap();
