@@ -57,6 +57,11 @@ pub struct Place {
 #[derive(Debug)]
 pub struct Slot(Option<Admission>);
 
+enum Turn {
+    Now(Slot),
+    Later(oneshot::Receiver<Slot>),
+}
+
 impl Admission {
     /// With these limits.
     pub fn new(limits: Limits) -> Self {
@@ -115,30 +120,36 @@ impl Admission {
 }
 
 impl Place {
-    /// Waits for a slot, first come first served. Dropping the future gives the place back.
-    pub async fn slot(mut self) -> Slot {
-        let receiver = {
-            let mut inner = self.gate.lock();
-            if inner.waiting.is_empty() && inner.running < inner.limits.max_concurrent {
-                inner.places -= 1;
-                inner.running += 1;
-                drop(inner);
-                self.spent = true;
-                return Slot(Some(self.gate.clone()));
-            }
-            let (sender, receiver) = oneshot::channel();
-            let ticket = inner.next_ticket;
-            inner.next_ticket += 1;
-            inner.waiting.push_back((ticket, sender));
-            drop(inner);
-            self.ticket = Some(ticket);
-            receiver
-        };
-        match receiver.await {
-            Ok(slot) => slot,
-            // The gate outlives every place (each holds it), and only `pump` and `drop` take a sender out.
-            Err(_) => Slot(None),
+    /// Takes its turn now, first come first served, and waits for a slot. Dropping the future gives the place back.
+    pub fn slot(mut self) -> impl Future<Output = Slot> + Send + use<> {
+        // Before the first poll: tasks that wait may be polled in any order.
+        let turn = self.turn();
+        async move {
+            let slot = match turn {
+                Turn::Now(slot) => slot,
+                // The gate outlives every place (each holds it), and only `pump` and `drop` take a sender out.
+                Turn::Later(receiver) => receiver.await.unwrap_or(Slot(None)),
+            };
+            // Alive until here: it gives the place back where this future is dropped while it waits.
+            drop(self);
+            slot
         }
+    }
+
+    fn turn(&mut self) -> Turn {
+        let mut inner = self.gate.lock();
+        if inner.waiting.is_empty() && inner.running < inner.limits.max_concurrent {
+            inner.places -= 1;
+            inner.running += 1;
+            self.spent = true;
+            return Turn::Now(Slot(Some(self.gate.clone())));
+        }
+        let (sender, receiver) = oneshot::channel();
+        let ticket = inner.next_ticket;
+        inner.next_ticket += 1;
+        inner.waiting.push_back((ticket, sender));
+        self.ticket = Some(ticket);
+        Turn::Later(receiver)
     }
 }
 
@@ -213,25 +224,27 @@ mod tests {
 
     type Waiting = Pin<Box<dyn Future<Output = Slot>>>;
 
-    fn poll(waiting: &mut Vec<Waiting>, slots: &mut Vec<Slot>) {
+    /// Gives every waiter that got a slot its slot; none may be overtaken by a later one, in whatever order they are
+    /// polled.
+    fn poll(waiting: &mut Vec<(u64, Waiting)>, slots: &mut Vec<Slot>) {
         let mut context = Context::from_waker(Waker::noop());
-        let mut at = 0;
-        while at < waiting.len() {
-            match waiting[at].as_mut().poll(&mut context) {
-                Poll::Ready(slot) => {
-                    slots.push(slot);
-                    drop(waiting.remove(at));
-                }
-                Poll::Pending => at += 1,
+        let mut last = None;
+        for at in (0..waiting.len()).rev() {
+            if let Poll::Ready(slot) = waiting[at].1.as_mut().poll(&mut context) {
+                slots.push(slot);
+                last = last.max(Some(waiting[at].0));
+                drop(waiting.remove(at));
             }
         }
+        assert!(waiting.iter().all(|(turn, _)| Some(*turn) > last), "overtaken by {last:?}");
     }
 
     proptest! {
         #[test]
         fn no_slot_and_no_place_is_ever_lost(steps in proptest::collection::vec(step(), 0..200), early in any::<bool>()) {
             let gate = Admission::new(Limits { max_concurrent: 2, max_queue: 3 });
-            let (mut places, mut waiting, mut slots): (Vec<Place>, Vec<Waiting>, Vec<Slot>) = Default::default();
+            let (mut places, mut waiting, mut slots): (Vec<Place>, Vec<(u64, Waiting)>, Vec<Slot>) = Default::default();
+            let mut turn = 0;
             for step in steps {
                 match step {
                     Step::Admit => {
@@ -242,7 +255,10 @@ mod tests {
                             Err(Full) => prop_assert!(!room),
                         }
                     }
-                    Step::Wait(n) if n < places.len() => waiting.push(Box::pin(places.remove(n).slot())),
+                    Step::Wait(n) if n < places.len() => {
+                        turn += 1;
+                        waiting.push((turn, Box::pin(places.remove(n).slot())));
+                    }
                     Step::DropPlace(n) if n < places.len() => drop(places.remove(n)),
                     // Sometimes dropped after the slot was sent and before it was taken.
                     Step::DropWaiting(n) if n < waiting.len() => drop(waiting.remove(n)),

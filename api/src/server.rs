@@ -4,7 +4,14 @@
 //! stay queued for the next worker, then the listener closes. What is still open at the deadline is cut.
 
 use crate::{auth, error::ApiError, http, management, notify::Notify, openapi, packages, state::Shared, ui};
-use axum::{Router, response::IntoResponse, serve::ListenerExt};
+use axum::{
+    Router,
+    extract::Request,
+    http::Method,
+    middleware::Next,
+    response::{IntoResponse, Response},
+    serve::ListenerExt,
+};
 use std::{io, time::Duration};
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -22,6 +29,7 @@ pub fn router(app: &Shared) -> Router {
     let _ = operations.set(known);
     let routes = routes
         .merge(ui::router(app))
+        .layer(axum::middleware::from_fn(to_the_end))
         .fallback(|| async { ApiError::not_found("Not Found") })
         .method_not_allowed_fallback(|| async {
             ApiError::new(axum::http::StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
@@ -35,6 +43,22 @@ pub fn router(app: &Shared) -> Router {
         ApiError::internal(cause).into_response()
     }));
     guarded.layer(axum::middleware::from_fn_with_state(app.clone(), ui::as_page))
+}
+
+/// A write is done whole although its client has gone meanwhile: dropped half-way, it would leave a run that nobody
+/// starts, or a row without its folder.
+async fn to_the_end(request: Request, next: Next) -> Response {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return next.run(request).await;
+    }
+    match tokio::spawn(next.run(request)).await {
+        Ok(response) => response,
+        Err(broken) => match broken.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends.
+            Err(_) => ApiError::stopping().into_response(),
+        },
+    }
 }
 
 /// Serves until the stop is asked for and done.

@@ -10,7 +10,7 @@
 mod common;
 use common::*;
 use serde_json::json;
-use std::fs;
+use std::{fs, io::Write, net::TcpStream, time::Duration};
 
 fn worker() -> Worker {
     Setup::new().skill("demo").cli("codex", &codex_says(r#"{"answer": 42, "__SKILL_DONE__": true}"#)).start()
@@ -241,8 +241,9 @@ fn cancel_ends_a_running_job_and_a_queued_one() {
     let answer = worker.post(&format!("/v1/jobs/{queued}/cancel"), &json!({})).json();
     assert_eq!((&answer["accepted"], &answer["status"]), (&json!(true), &json!("canceled")));
     // It runs once its first words are in the log.
-    while !worker.get(&format!("/v1/jobs/{running}/logs")).json()["stdout"].as_str().unwrap_or("").contains("started") {
-    }
+    becomes("the engine speaks", || {
+        worker.get(&format!("/v1/jobs/{running}/logs")).json()["stdout"].as_str().unwrap_or("").contains("started")
+    });
     assert_eq!(worker.post(&format!("/v1/jobs/{running}/cancel"), &json!({})).json()["accepted"], true);
     assert_eq!(worker.settled("/v1/jobs", &running)["status"], "canceled");
     assert_eq!(worker.settled("/v1/jobs", &queued)["status"], "canceled");
@@ -304,4 +305,30 @@ fn a_temporary_skill_is_checked_and_run() {
     worker.settled("/v1/temp-skill-runs", &kept);
     assert!(skill(&kept).exists());
     assert_eq!(worker.post("/v1/temp-skill-runs", &json!({"engine": "nope"})).status, 400);
+}
+
+#[test]
+fn a_client_that_is_gone_leaves_no_run_that_nobody_starts() {
+    let worker = worker();
+    let body = json!({"skill_id": "demo", "runtime_options": {"no_cache": true}}).to_string();
+    let head = format!(
+        "POST /v1/jobs HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    // Gone at every moment of what the worker does about it: each one a little later than the last.
+    for n in 0..40 {
+        let mut stream = TcpStream::connect(worker.address).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        std::thread::sleep(Duration::from_micros(400 * n));
+    }
+    let last = worker.job(&json!({"skill_id": "demo", "runtime_options": {"no_cache": true}}));
+    worker.settled("/v1/jobs", &last);
+    becomes("every run ends", || {
+        let runs = worker.get("/v1/management/runs?limit=200").json();
+        let load = worker.app.admission.load();
+        runs["runs"].as_array().unwrap().iter().all(|run| run["status"] == "succeeded")
+            && (load.running, load.queued) == (0, 0)
+    });
+    let new = |entry: fs::DirEntry| entry.file_name().to_string_lossy().starts_with(".new-");
+    assert!(!fs::read_dir(worker.path("data/runs")).unwrap().flatten().any(new));
 }

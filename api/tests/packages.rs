@@ -28,12 +28,10 @@ type Writer = zip::ZipWriter<std::io::Cursor<Vec<u8>>>;
 
 /// The record of an installation that has ended.
 fn ended(worker: &Worker, id: &str) -> Value {
-    loop {
+    awaited("the installation ends", || {
         let record = worker.get(&format!("/v1/skill-packages/{id}")).json();
-        if !matches!(record["status"].as_str(), Some("queued" | "running")) {
-            return record;
-        }
-    }
+        (!matches!(record["status"].as_str(), Some("queued" | "running"))).then_some(record)
+    })
 }
 
 fn install(worker: &Worker, archive: &[u8]) -> Value {
@@ -76,7 +74,7 @@ fn unchanged(worker: &Worker, skills: &[&str]) {
         .collect();
     assert_eq!(names, skills);
     // Of a success it goes after the record says so.
-    while fs::read_dir(worker.path("skills/.staging")).map_or(0, Iterator::count) != 0 {}
+    becomes("the staging goes", || fs::read_dir(worker.path("skills/.staging")).map_or(0, Iterator::count) == 0);
     assert_eq!(fs::read_dir(worker.path("data/skill_packages")).map_or(0, Iterator::count), 0, "the upload stays");
 }
 
@@ -315,13 +313,13 @@ fn a_run_keeps_the_version_that_it_started_with() {
         .skill("demo")
         .cli(
             "codex",
-            &format!("while [ ! -e \"$PWD/../../../go\" ]; do sleep 0.01; done\n{}", codex_says(r#"{"answer": 1}"#)),
+            &format!("while [ ! -e \"$PWD/../../../go\" ]; do sleep 0.05; done\n{}", codex_says(r#"{"answer": 1}"#)),
         )
         .start();
     let id = worker.job(&json!({"skill_id": "demo"}));
-    while worker.get(&format!("/v1/jobs/{id}")).json()["status"] != "running" {}
+    worker.running(&id);
     let copy = worker.run_folder(&id).join(".codex/skills/demo/assets/runner.json");
-    while !copy.exists() {}
+    becomes("the skill is copied", || copy.exists());
     assert_eq!(install(&worker, &package("demo", &json!({"version": "2.0.0"})))["status"], "succeeded");
     assert!(fs::read_to_string(&copy).unwrap().contains("1.0.0"));
     fs::write(worker.path("go"), "").unwrap();
@@ -457,10 +455,25 @@ fn killed_at_random_moments_the_skill_is_always_one_whole_version() {
         let entries: Vec<(&str, &[u8])> = entries.iter().map(|(n, c)| (n.as_str(), c.as_slice())).collect();
         zip(&entries)
     };
-    let (mut version, mut accepted) = (0, Vec::new());
+    let (mut version, mut accepted): (u32, Vec<(u32, String)>) = (0, Vec::new());
     let mut random = Random::new(0x9E37_79B9_7F4A_7C15);
-    for _ in 0..25 {
+    let record_of = |program: &Program, id: &str| {
+        program.try_json("GET", &format!("/v1/skill-packages/{id}"), &json!({})).expect("accepted is known")
+    };
+    let (mut looked_at, mut cut, mut through) = (0, false, false);
+    for round in 0.. {
         let mut program = Program::start(&root);
+        // At least 25 kills, and on until both have happened: an installation that was through, one that was cut off.
+        for (_, id) in accepted.get(looked_at..).unwrap_or_default() {
+            let error = record_of(&program, id)["error"].clone();
+            through |= error.is_null();
+            cut |= error.as_str().is_some_and(|error| error.contains("interrupted"));
+        }
+        looked_at = accepted.len();
+        if round >= 25 && cut && through {
+            break;
+        }
+        assert!(round < 500, "no kill in 500 met an installation, or all did");
         let whole = |program: &Program| -> u32 {
             let skill = program.try_json("GET", "/v1/skills/demo", &json!({})).expect("the skill is there");
             let listed = skill["version"].as_str().unwrap().to_owned();
@@ -487,8 +500,7 @@ fn killed_at_random_moments_the_skill_is_always_one_whole_version() {
     let program = Program::start(&root);
     let (mut succeeded, mut interrupted) = (0, 0);
     for (version, id) in &accepted {
-        let record =
-            program.try_json("GET", &format!("/v1/skill-packages/{id}"), &json!({})).expect("accepted is known");
+        let record = record_of(&program, id);
         match record["status"].as_str() {
             Some("succeeded") => succeeded += 1,
             Some("failed") if record["error"].as_str().unwrap().contains("interrupted") => interrupted += 1,
@@ -501,7 +513,7 @@ fn killed_at_random_moments_the_skill_is_always_one_whole_version() {
     assert_eq!(fs::read_dir(root.join("skills/.archive/demo")).unwrap().count(), succeeded, "one archived per update");
     assert_eq!(fs::read_dir(root.join("skills/.staging")).unwrap().count(), 0, "staging is swept");
     let highest = accepted.iter().rev().find_map(|(version, id)| {
-        let record = program.try_json("GET", &format!("/v1/skill-packages/{id}"), &json!({})).unwrap();
+        let record = record_of(&program, id);
         (record["status"] == "succeeded").then_some(*version)
     });
     let installed = program.try_json("GET", "/v1/skills/demo", &json!({})).unwrap();

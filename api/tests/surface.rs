@@ -47,9 +47,9 @@ fn a_skill_put_on_disk_is_seen_without_a_restart() {
     let worker = Setup::new().skill("demo").start();
     assert_eq!(worker.get("/v1/skills").json().as_array().unwrap().len(), 1);
     write_skill(&worker.path("skills"), "late", &json!({}));
-    while worker.get("/v1/skills/late").status != 200 {}
+    becomes("it is listed", || worker.get("/v1/skills/late").status == 200);
     fs::remove_dir_all(worker.path("skills/late")).unwrap();
-    while worker.get("/v1/skills/late").status != 404 {}
+    becomes("it is gone", || worker.get("/v1/skills/late").status == 404);
 }
 
 #[test]
@@ -109,29 +109,25 @@ fn models_come_from_the_snapshot_that_fits_and_can_be_pinned_once() {
 fn opencode_is_asked_for_its_models_in_the_background() {
     let worker = Setup::new().cli("opencode", "echo 'Performing one time migration'; echo openai/gpt-x").start();
     assert_eq!(worker.get("/v1/engines/opencode/models").status, 200);
-    let models = loop {
+    let models = awaited("opencode has answered", || {
         let models = worker.get("/v1/engines/opencode/models").json();
-        if models["source"] == "runtime_probe_cache" {
-            break models;
-        }
-    };
+        (models["source"] == "runtime_probe_cache").then_some(models)
+    });
     assert_eq!((&models["models"][0]["provider"], &models["models"][0]["model"]), (&json!("openai"), &json!("gpt-x")));
     assert_eq!(models["models"].as_array().unwrap().len(), 1);
 }
 
 fn upgraded(worker: &Worker, id: &str) -> serde_json::Value {
-    loop {
+    awaited("the upgrade ends", || {
         let record = worker.get(&format!("/v1/engines/upgrades/{id}")).json();
-        if record["status"] != "running" {
-            return record;
-        }
-    }
+        (record["status"] != "running").then_some(record)
+    })
 }
 
 #[test]
 fn upgrades_go_through_init_one_at_a_time() {
     let worker = Setup::new().init(
-        r#"while [ ! -e "${0%/bin/*}/go" ]; do :; done; echo "$*"; case "$*" in *gemini) echo no >&2; exit 1;; esac"#,
+        r#"while [ ! -e "${0%/bin/*}/go" ]; do sleep 0.05; done; echo "$*"; case "$*" in *gemini) echo no >&2; exit 1;; esac"#,
     ).start();
     let path = "/v1/engines/upgrades";
     for bad in [
@@ -149,12 +145,10 @@ fn upgrades_go_through_init_one_at_a_time() {
     let record = upgraded(&worker, first["request_id"].as_str().unwrap());
     assert_eq!((&record["status"], &record["requested_engine"]), (&json!("succeeded"), &json!("codex")));
     assert_eq!(record["results"]["codex"]["stdout"], "agents --json upgrade codex\n");
-    let second = loop {
+    let second = awaited("the next may begin", || {
         let answer = worker.post(path, &json!({"mode": "all"}));
-        if answer.status == 200 {
-            break answer.json();
-        }
-    };
+        (answer.status == 200).then(|| answer.json())
+    });
     let record = upgraded(&worker, second["request_id"].as_str().unwrap());
     assert_eq!((&record["status"], &record["results"]["gemini"]["error"]), (&json!("failed"), &json!("no")));
     assert!(record["results"].get("iflow").is_none(), "what cannot be installed is not tried: {record}");

@@ -143,9 +143,9 @@ async fn forward(mut from: impl AsyncRead + Unpin, stream: Stream, to: mpsc::Sen
     }
 }
 
-/// Ends every process of a run that is still there: TERM, up to a second, KILL.
+/// Ends every process of a run that is still there: TERM for a second, then KILL for as long as a machine in need takes.
 pub async fn sweep(group: Option<Pid>, run_id: &str) {
-    for round in 0..20 {
+    for round in 0..300 {
         let id = run_id.to_owned();
         let left = tokio::task::spawn_blocking(move || marked(&id)).await.unwrap_or_default();
         if left.is_empty() {

@@ -123,10 +123,11 @@ impl App {
         if run.status.is_terminal() {
             return Ok(answer(run.status, false, "the run has already ended"));
         }
-        if run.status != RunStatus::Running {
-            let settled = SettledRun::canceled();
-            if self.settle(&run, settled, None).await {
-                self.live.ask(&run.run_id, Reason::Canceled);
+        // Taken out of the queue first: from here on nobody else starts it, or writes its result.
+        if run.status == RunStatus::Queued && self.store.take_queued(&run.run_id).await? {
+            let settled = self.settle(&run, SettledRun::canceled(), None).await;
+            self.live.ask(&run.run_id, Reason::Canceled);
+            if settled {
                 return Ok(answer(RunStatus::Canceled, true, "canceled before it started"));
             }
         }

@@ -276,6 +276,7 @@ impl App {
             "model": request.model, "input": request.input, "parameter": request.parameter,
             "runtime_options": request.options, "created_at": crate::time::rfc3339(request.created_at),
         });
+        self.store.folder_coming(&request.request_id).await?;
         tokio::task::spawn_blocking(move || {
             std::fs::create_dir_all(&folder)?;
             files::write_json(&folder.join("request.json"), &record)

@@ -113,10 +113,12 @@ impl App {
     pub(super) fn enqueue(self: &Arc<Self>, run: Run, place: Place) {
         let Some(stay) = self.live.enter(&run.run_id) else { return };
         let app = Arc::clone(self);
+        // Its turn is this call's, not that of the task's first poll.
+        let turn = place.slot();
         tokio::spawn(async move {
             let mut asked = stay.asked.clone();
             let slot = tokio::select! {
-                slot = place.slot() => slot,
+                slot = turn => slot,
                 // Canceled: settled by who canceled it. Stopping: it stays queued for the next worker.
                 _ = asked.wait_for(Option::is_some) => return,
             };

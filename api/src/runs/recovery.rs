@@ -9,6 +9,7 @@
 //! | `.new-` folder without a row | removed |
 //! | ended, its last event missing | gets it |
 //! | upload that was being received | removed |
+//! | a request's folder whose row never came, folders of removed runs | removed |
 
 use super::{
     RunFolder, SettledRun,
@@ -37,6 +38,9 @@ impl App {
         .await;
         if let Err(error) = settled {
             tracing::error!(%error, "unfinished run folders could not be settled");
+        }
+        if let Err(error) = self.delete_folders(true).await {
+            tracing::error!(%error, "folders without a row stay");
         }
         let open_logs = self.store.open_logs().await?;
         for run in &open_logs {

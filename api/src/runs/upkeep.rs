@@ -81,6 +81,10 @@ impl App {
 
     /// Removes every run that has ended, every request without a run, and the cache.
     pub async fn clean_all(&self) -> ApiResult<Cleaned> {
+        // What has just ended is written to its end first; its folder would come back behind its removal.
+        for run in self.store.open_logs().await? {
+            self.whole_log(&run).await;
+        }
         let expired = self.expire(Millis::MAX, Millis::MAX).await?;
         Ok(Cleaned {
             runs_deleted: expired.runs.len(),
@@ -92,18 +96,26 @@ impl App {
 
     async fn expire(&self, runs_before: Millis, requests_before: Millis) -> ApiResult<Expired> {
         let expired = self.store.expire(runs_before, requests_before).await?;
-        let (runs, requests, gone) = (self.config.runs_dir(), self.config.requests_dir(), expired.clone());
-        tokio::task::spawn_blocking(move || {
-            let folders =
-                gone.runs.iter().map(|id| runs.join(id)).chain(gone.requests.iter().map(|id| requests.join(id)));
-            for folder in folders {
-                if let Err(error) = files::remove_tree(&folder) {
-                    tracing::warn!(folder = %folder.display(), %error, "a folder of a removed run stays");
+        self.delete_folders(false).await?;
+        Ok(expired)
+    }
+
+    /// Deletes the folders that have no row; what stays is tried again at the next cleanup. `new`: those too whose row
+    /// never came.
+    pub(super) async fn delete_folders(&self, new: bool) -> ApiResult<()> {
+        let (data, paths) = (self.config.layout.data.clone(), self.store.folders_to_delete(new).await?);
+        let deleted = tokio::task::spawn_blocking(move || {
+            let gone = |path: &String| match files::remove_tree(&data.join(path)) {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::warn!(folder = %data.join(path).display(), %error, "a folder of a removed run stays");
+                    false
                 }
-            }
+            };
+            paths.into_iter().filter(gone).collect()
         })
         .await?;
-        Ok(expired)
+        Ok(self.store.folders_deleted(deleted).await?)
     }
 
     /// Removes trust entries whose run has ended.

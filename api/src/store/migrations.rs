@@ -79,6 +79,11 @@ const STEPS: &[&str] = &[
     // 3: a run whose last event is in its log; what a crash leaves between row and event is found by it.
     "ALTER TABLE runs ADD COLUMN log_ended INTEGER NOT NULL DEFAULT 0;
      CREATE INDEX runs_log_open ON runs (log_ended) WHERE log_ended = 0;",
+    // 4: folders without a row: of a request whose row is not there yet, of what was removed and is still to be deleted.
+    "CREATE TABLE folders (
+        path TEXT PRIMARY KEY,
+        is_new INTEGER NOT NULL
+     ) STRICT;",
 ];
 
 /// Brings the file to the present schema; each step is a transaction.

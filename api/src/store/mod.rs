@@ -3,6 +3,7 @@
 //! Rows are the truth about a run; the JSON files in its folder are copies for people and older tools. Every change of
 //! a run's status is one conditional UPDATE, so of two that want to end it exactly one does.
 
+mod folders;
 mod installs;
 mod migrations;
 mod requests;

@@ -1,6 +1,6 @@
 //! Requests: what a client asked for.
 
-use super::{Run, Store, StoreError};
+use super::{Run, Store, StoreError, folders};
 use crate::time::Millis;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde_json::Value;
@@ -108,6 +108,7 @@ impl Store {
                 return Ok(false);
             }
             request.upsert(&transaction)?;
+            folders::has_row(&transaction, &request.request_id)?;
             if let Some(run) = run {
                 run.insert(&transaction)?;
             }

@@ -193,6 +193,18 @@ impl Store {
         .await
     }
 
+    /// Takes a run out of the queue for who is about to end it; `false` where it is no longer queued.
+    pub async fn take_queued(&self, run_id: &str) -> Result<bool, StoreError> {
+        let run_id = run_id.to_owned();
+        self.call(move |connection| {
+            let changed = connection
+                .prepare_cached("UPDATE runs SET status = 'running' WHERE run_id = ?1 AND status = 'queued'")?
+                .execute([run_id])?;
+            Ok(changed == 1)
+        })
+        .await
+    }
+
     /// Ends a run that has not ended; `false` where it had.
     pub async fn finish_run(&self, run_id: &str, finish: Finish) -> Result<bool, StoreError> {
         let (run_id, now) = (run_id.to_owned(), now_ms());

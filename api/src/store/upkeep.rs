@@ -1,15 +1,15 @@
 //! What keeps the store small: expiry, cleanup of everything, trust entries that could not be removed yet.
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, folders};
 use crate::time::Millis;
 use rusqlite::params;
 
-/// Rows that were removed; their folders are the caller's.
+/// Rows that were removed; their folders are to be deleted (`Store::folders_to_delete`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Expired {
-    /// Run folders to remove.
+    /// Runs.
     pub runs: Vec<String>,
-    /// Request folders to remove.
+    /// Requests.
     pub requests: Vec<String>,
     /// Cache entries that went.
     pub cache_entries: usize,
@@ -25,17 +25,18 @@ pub struct TrustLeft {
 }
 
 impl Store {
-    /// Removes the rows of runs that ended before `runs_before`, and of requests without a run made before
-    /// `requests_before`.
+    /// Removes the rows of runs that ended before `runs_before` and whose log is whole, and of requests without a run
+    /// made before `requests_before`.
     pub async fn expire(&self, runs_before: Millis, requests_before: Millis) -> Result<Expired, StoreError> {
         self.call(move |connection| {
             let transaction = connection.transaction()?;
             let ids = |sql: &str, at: Millis| -> rusqlite::Result<Vec<String>> {
                 transaction.prepare_cached(sql)?.query_map([at], |row| row.get(0))?.collect()
             };
-            let runs = ids("SELECT run_id FROM runs WHERE finished_at < ?1", runs_before)?;
+            let runs = ids("SELECT run_id FROM runs WHERE finished_at < ?1 AND log_ended = 1", runs_before)?;
             let mut requests = ids(
-                "SELECT request_id FROM requests WHERE run_id IN (SELECT run_id FROM runs WHERE finished_at < ?1)",
+                "SELECT request_id FROM requests
+                 WHERE run_id IN (SELECT run_id FROM runs WHERE finished_at < ?1 AND log_ended = 1)",
                 runs_before,
             )?;
             requests.extend(ids(
@@ -43,13 +44,15 @@ impl Store {
                 requests_before,
             )?);
             let cache_entries = transaction.execute(
-                "DELETE FROM cache_entries WHERE run_id IN (SELECT run_id FROM runs WHERE finished_at < ?1)",
+                "DELETE FROM cache_entries
+                 WHERE run_id IN (SELECT run_id FROM runs WHERE finished_at < ?1 AND log_ended = 1)",
                 [runs_before],
             )?;
             for request in &requests {
                 transaction.prepare_cached("DELETE FROM requests WHERE request_id = ?1")?.execute([request])?;
             }
-            transaction.execute("DELETE FROM runs WHERE finished_at < ?1", [runs_before])?;
+            transaction.execute("DELETE FROM runs WHERE finished_at < ?1 AND log_ended = 1", [runs_before])?;
+            folders::to_delete(&transaction, &runs, &requests)?;
             transaction.commit()?;
             Ok(Expired { runs, requests, cache_entries })
         })

@@ -33,6 +33,26 @@ use std::{
 };
 use tempfile::TempDir;
 
+/// Only so that a hang ends; nothing is ever expected to take a part of it.
+pub const HANG: Duration = Duration::from_secs(300);
+
+/// Asks until there is an answer.
+pub fn awaited<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + HANG;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < until, "it never came to this: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Asks until it is so.
+pub fn becomes(what: &str, mut is: impl FnMut() -> bool) {
+    awaited(what, || is().then_some(()));
+}
+
 pub struct Worker {
     pub dir: TempDir,
     pub address: SocketAddr,
@@ -190,7 +210,7 @@ impl Answer {
 
 pub fn request(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(300))).unwrap();
+    stream.set_read_timeout(Some(HANG)).unwrap();
     let mut head =
         format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
     for (name, value) in headers {
@@ -269,15 +289,15 @@ impl Worker {
     }
     /// Waits for the end of a request's run by reading its event stream; the status record.
     pub fn settled(&self, prefix: &str, id: &str) -> Value {
-        let until = Instant::now() + Duration::from_secs(300);
-        loop {
+        awaited(&format!("{prefix}/{id} ends"), || {
             self.get(&format!("{prefix}/{id}/events"));
             let status = self.get(&format!("{prefix}/{id}")).json();
-            if matches!(status["status"].as_str(), Some("succeeded" | "failed" | "canceled")) {
-                return status;
-            }
-            assert!(Instant::now() < until, "never settled: {status}");
-        }
+            matches!(status["status"].as_str(), Some("succeeded" | "failed" | "canceled")).then_some(status)
+        })
+    }
+    /// Waits until a job's engine is under way.
+    pub fn running(&self, id: &str) {
+        becomes(&format!("{id} runs"), || self.get(&format!("/v1/jobs/{id}")).json()["status"] == "running");
     }
     pub fn run_folder(&self, id: &str) -> PathBuf {
         let run = self.get(&format!("/v1/jobs/{id}")).json()["run_id"].as_str().unwrap().to_owned();

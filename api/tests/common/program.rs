@@ -1,14 +1,16 @@
 //! The real program over the folders of a test, and random moments to kill it at.
 
+use super::{HANG, awaited};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 use serde_json::Value;
+use skill_init::exit::Exit;
 use std::{
     fs,
     io::{Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     os::unix::net::UnixDatagram,
     path::Path,
     process::{Child, Command, Stdio},
@@ -33,36 +35,65 @@ impl Random {
     }
 }
 
-/// The real program over a folder; ready when this returns.
+/// The real program over a folder.
 pub struct Program {
     pub child: Child,
     pub address: SocketAddr,
+    notify: UnixDatagram,
+}
+
+/// An address that no other process binds: what talks to a worker that was killed must not reach another's.
+fn own_host() -> Ipv4Addr {
+    let [_, a, b, c] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(127, 64 | (a & 63), b, c)
 }
 
 impl Program {
+    /// Ready when this returns.
     pub fn start(dir: &Path) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        loop {
+            let mut program = Self::spawn(dir);
+            if program.is_ready() {
+                return program;
+            }
+        }
+    }
+
+    /// Not waited for.
+    pub fn spawn(dir: &Path) -> Self {
+        let host = own_host();
+        let port = TcpListener::bind((host, 0)).unwrap().local_addr().unwrap().port();
         let socket = dir.join("notify.sock");
         let _ = fs::remove_file(&socket);
         let notify = UnixDatagram::bind(&socket).unwrap();
-        notify.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        notify.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
         let child = Command::new(env!("CARGO_BIN_EXE_skill-api"))
             .env_clear()
             .env("PATH", std::env::var("PATH").unwrap())
             .env("PORT", port.to_string())
-            .env("SKILL_INIT_API_HOST", "127.0.0.1")
+            .env("SKILL_INIT_API_HOST", host.to_string())
             .env("SKILL_RUNNER_RUNTIME_MODE", "local")
             .env("SKILL_RUNNER_LOCAL_ROOT", dir)
             .env("SKILL_RUNNER_MAX_CONCURRENT", "3")
-            .env("SKILL_INIT_STOP_GRACE", "3s")
             .env("NOTIFY_SOCKET", &socket)
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut buffer = [0; 256];
-        let n = notify.recv(&mut buffer).unwrap_or_else(|error| panic!("no READY=1: {error}"));
-        assert!(buffer[..n].starts_with(b"READY=1"));
-        Self { child, address: SocketAddr::from(([127, 0, 0, 1], port)) }
+        Self { child, address: SocketAddr::from((host, port)), notify }
+    }
+
+    /// Waits for READY=1; `false` where another process took the port meanwhile.
+    fn is_ready(&mut self) -> bool {
+        awaited("READY=1", || {
+            let mut buffer = [0; 256];
+            if let Ok(n) = self.notify.recv(&mut buffer) {
+                assert!(buffer[..n].starts_with(b"READY=1"));
+                return Some(true);
+            }
+            let ended = self.child.try_wait().unwrap()?;
+            assert_eq!(ended.code(), Some(i32::from(Exit::UNAVAILABLE.0)), "it ended before it was ready");
+            Some(false)
+        })
     }
 
     /// As `request`, but a worker that dies meanwhile gives nothing.
@@ -72,7 +103,13 @@ impl Program {
 
     /// The same with any body.
     pub fn try_raw(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> Option<Value> {
+        serde_json::from_str(&self.try_text(method, path, kind, body)?).ok()
+    }
+
+    /// The same for an answer that is no JSON, or comes in pieces.
+    pub fn try_text(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> Option<String> {
         let mut stream = TcpStream::connect(self.address).ok()?;
+        stream.set_read_timeout(Some(HANG)).ok()?;
         let head = format!(
             "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n",
             body.len()
@@ -82,7 +119,7 @@ impl Program {
         let mut raw = String::new();
         stream.read_to_string(&mut raw).ok()?;
         let (head, body) = raw.split_once("\r\n\r\n")?;
-        head.starts_with("HTTP/1.1 200").then(|| serde_json::from_str(body).ok()).flatten()
+        head.starts_with("HTTP/1.1 200").then(|| body.to_owned())
     }
 
     /// SIGKILL at a moment of the future, from another thread.
