@@ -24,7 +24,12 @@ pub(crate) struct World {
 impl World {
     /// An empty prefix.
     pub(crate) fn new() -> Self {
-        let world = Self { dir: tempfile::tempdir().unwrap() };
+        Self::new_in(tempfile::tempdir().unwrap())
+    }
+
+    /// The same in this folder.
+    pub(crate) fn new_in(dir: tempfile::TempDir) -> Self {
+        let world = Self { dir };
         fs::create_dir(world.path("bin")).unwrap();
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/agents/npm.sh");
         fs::copy(script, world.path("bin/npm")).unwrap();
@@ -40,10 +45,14 @@ impl World {
 
     /// A prefix with the old version in it.
     pub(crate) fn with_old() -> Self {
-        let world = Self::new();
-        world.agents(&["upgrade", "codex@1.0.0"], true);
-        assert_eq!(world.answer(), OLD);
-        world
+        Self::new().and_old()
+    }
+
+    /// The same with the old version in its prefix.
+    pub(crate) fn and_old(self) -> Self {
+        self.agents(&["upgrade", "codex@1.0.0"], true);
+        assert_eq!(self.answer(), OLD);
+        self
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
