@@ -5,9 +5,10 @@
 //! malformed file as "0 credentials" and answers 0.
 
 use super::{
-    catalogue::{Credential, Engine, Shape},
+    catalogue::{Credential, DefaultConfig, Engine, Repair, Shape},
     check::Checked,
     credentials,
+    edit::json::Object,
     status::Readiness,
 };
 use crate::layout::Layout;
@@ -31,12 +32,8 @@ pub fn readiness(engine: &Engine, checked: &Checked, layout: &Layout, now: i64) 
     if engine.credentials.is_empty() && engine.optional {
         out.notes.push("its credentials are not known to the table: not examined".to_owned());
     }
-    for config in engine.configs.iter().filter(|c| c.repair.as_deref() == Some("iflow")) {
-        let path = layout.agent_home.join(&config.path);
-        if !iflow_settings(&path) {
-            let what = "selectedAuthType is not oauth-iflow, or baseUrl is not an http(s) address";
-            out.reasons.push(format!("{}: {what}", path.display()));
-        }
+    for config in engine.configs.iter().filter(|config| !config.repairs.is_empty()) {
+        out.reasons.extend(settings(config, &layout.agent_home.join(&config.path)));
     }
     out.ready = out.reasons.is_empty();
     out
@@ -44,19 +41,24 @@ pub fn readiness(engine: &Engine, checked: &Checked, layout: &Layout, now: i64) 
 
 fn examine_file(credential: &Credential, path: &Path, now: i64) -> Result<Vec<String>, String> {
     let named = |what: &str| format!("{}: {what}", path.display());
-    let meta = fs::metadata(path).map_err(|error| match error.kind() {
+    let bytes = small_file(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => named(&format!(
             "missing: log in, or put it into IMPORT/{} and run: skill-init agents import",
             credential.source.display()
         )),
         _ => named(&error.to_string()),
     })?;
-    if !meta.is_file() || meta.len() > credentials::MAX_CREDENTIAL {
-        return Err(named("not a regular file of at most 1 MiB"));
-    }
-    let bytes = fs::read(path).map_err(|error| named(&error.to_string()))?;
     let notes = examine(&credential.shape, &bytes, now).map_err(|what| named(&what))?;
     Ok(notes.iter().map(|note| named(note)).collect())
+}
+
+/// The bytes of a regular file within the bound: the agent may have put anything in its place.
+fn small_file(path: &Path) -> io::Result<Vec<u8>> {
+    let meta = fs::metadata(path)?;
+    if !meta.is_file() || meta.len() > credentials::MAX_CREDENTIAL {
+        return Err(io::Error::other("not a regular file of at most 1 MiB"));
+    }
+    fs::read(path)
 }
 
 /// Pure: what is wrong with a credential of this shape, else what is worth a note.
@@ -102,13 +104,30 @@ fn age(
     }
 }
 
-fn iflow_settings(path: &Path) -> bool {
-    let json = fs::read_to_string(path).ok().and_then(|text| serde_json::from_str::<Value>(&text).ok());
-    json.is_some_and(|json| {
-        let text = |key: &str| json.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        text("selectedAuthType") == "oauth-iflow"
-            && ["http://", "https://"].iter().any(|scheme| text("baseUrl").starts_with(scheme))
-    })
+/// Why the engine is not ready with these settings; their values stay unsaid.
+fn settings(config: &DefaultConfig, path: &Path) -> Option<String> {
+    let named = |what: &str| Some(format!("{}: {what}", path.display()));
+    let bytes = match small_file(path) {
+        Ok(bytes) => bytes,
+        Err(error) => return named(&error.to_string()),
+    };
+    let object = match Object::parse(&bytes) {
+        Ok(object) => object,
+        Err(why) => return named(&why.to_string()),
+    };
+    let wrong = |repair: &&Repair| !repair.is_ready(object.get(&repair.key));
+    let words: Vec<String> = config.repairs.iter().filter(wrong).map(wanted).collect();
+    if words.is_empty() { None } else { named(&words.join(", ")) }
+}
+
+/// The words for a key whose value will not do.
+fn wanted(repair: &Repair) -> String {
+    let key = &repair.key;
+    match (repair.ready.as_slice(), repair.prefixes.as_slice()) {
+        ([], []) => format!("{key} is missing or of no use"),
+        ([], prefixes) => format!("{key} does not begin with {}", prefixes.join(" or ")),
+        (ready, _) => format!("{key} is not {}", ready.join(" or ")),
+    }
 }
 
 #[cfg(test)]
@@ -146,6 +165,26 @@ mod tests {
         assert!(notes.len() == 1 && notes[0].starts_with("b: "));
         assert!(look("opencode-auth", "{}").is_err());
         assert!(look("opencode-auth", r#"{"b":{"type":"odd"}}"#).is_err());
+    }
+
+    #[test]
+    fn iflow_is_ready_with_the_services_own_login_and_address_only() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("settings.json");
+        let table = crate::agents::catalogue::Catalogue::built_in();
+        let config = &table.get("iflow").unwrap().configs[0];
+        let look = |text: &str| {
+            fs::write(&path, text).unwrap();
+            settings(config, &path)
+        };
+        assert_eq!(look(&config.content), None);
+        assert_eq!(look("{\"selectedAuthType\": \"oauth-iflow\", /* mine */ \"baseUrl\": \"http://x\"}"), None);
+        let other = look("{\"selectedAuthType\": \"SECRET\", \"baseUrl\": \"SECRET\"}").unwrap();
+        let words = "selectedAuthType is not oauth-iflow, baseUrl does not begin with http:// or https://";
+        assert_eq!(other, format!("{}: {words}", path.display()));
+        assert!(look("{").unwrap().contains("does not parse"));
+        fs::remove_file(&path).unwrap();
+        assert!(settings(config, &path).unwrap().contains("No such file"));
     }
 
     #[test]

@@ -6,11 +6,12 @@ mod engine;
 mod shape;
 mod version;
 
-pub use engine::{Credential, DefaultConfig, Engine, Format, Run, SandboxRange, SessionFile, Trust};
+pub use engine::{Credential, DefaultConfig, Engine, Format, Repair, Run, SandboxRange, SessionFile, Trust};
 pub use shape::{Entries, Kind, Shape};
 pub use version::Version;
 
 use serde::{Deserialize, Deserializer, de};
+use serde_json::Value;
 use std::{
     collections::BTreeMap,
     fmt,
@@ -92,6 +93,7 @@ impl Catalogue {
         let mut engines = file.engine.0;
         for engine in &mut engines {
             check_paths(engine)?;
+            check_repairs(engine)?;
             for credential in &mut engine.credentials {
                 let name = &credential.shape_name;
                 credential.shape = shapes.get(name).cloned().ok_or_else(|| {
@@ -182,6 +184,26 @@ fn check_paths(engine: &Engine) -> Result<(), String> {
     Ok(())
 }
 
+/// A repair takes its value from the default content, which therefore has one that will do: else it would never end.
+fn check_repairs(engine: &Engine) -> Result<(), String> {
+    for config in engine.configs.iter().filter(|config| !config.repairs.is_empty()) {
+        let file = config.path.display();
+        let defaults: Value = match config.format {
+            Format::Toml => return Err(format!("engine.{}: {file}: only JSON files have repairs", engine.name)),
+            Format::Json | Format::Jsonc => serde_json::from_str(&config.content)
+                .map_err(|error| format!("engine.{}: the content of {file} is no JSON: {error}", engine.name))?,
+        };
+        if let Some(repair) = config.repairs.iter().find(|repair| !repair.is_ready(defaults.get(&repair.key))) {
+            let key = &repair.key;
+            return Err(format!(
+                "engine.{}: {file}: the content's own {key} is not one that its repair takes",
+                engine.name
+            ));
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -235,6 +257,19 @@ mod tests {
             let reason = Catalogue::merged(&format!("[engine.codex]\n{line}\n")).unwrap_err();
             assert!(reason.contains("must be a path below"), "{line}: {reason}");
         }
+    }
+
+    #[test]
+    fn a_repair_whose_default_would_not_do_is_a_mistake() {
+        let config = |rest: &str| {
+            let head = "[[engine.codex.config]]\npath = \".codex/x\"\ncontent = '{\"url\": \"ftp://x\"}'\n";
+            Catalogue::merged(&format!("{head}{rest}\n")).map(|_| ())
+        };
+        let repair = "repair = [{ key = \"url\", prefixes = [\"http://\"] }]";
+        let reason = config(&format!("format = \"json\"\n{repair}")).unwrap_err();
+        assert!(reason.contains("own url"), "{reason}");
+        assert!(config(&format!("format = \"toml\"\n{repair}")).unwrap_err().contains("only JSON"));
+        config("format = \"json\"\nrepair = [{ key = \"url\" }]").unwrap();
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod faults;
 #[allow(dead_code, clippy::expect_used, reason = "the supervise suite uses all of it")]
 mod fixture;
 mod killed;
+mod powershell;
 mod ready;
 mod sandbox;
 mod scripts;

@@ -8,10 +8,10 @@ use std::{
 };
 
 /// A PATH of stubs that write down how they were called, and of nothing else but a few tools.
-struct Stubs(tempfile::TempDir);
+pub(crate) struct Stubs(tempfile::TempDir);
 
 impl Stubs {
-    fn new(names: &[&str]) -> Self {
+    pub(crate) fn new(names: &[&str]) -> Self {
         let stubs = Self(tempfile::tempdir().unwrap());
         for tool in ["sh", "dirname", "mkdir", "sed", "cat", "mv", "rm", "env", "python3"] {
             let found = ["/usr/bin", "/bin", "/usr/local/bin"].map(|dir| Path::new(dir).join(tool));
@@ -31,7 +31,7 @@ impl Stubs {
         stubs.code(0);
         stubs
     }
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
     /// What every stub ends with.
@@ -40,14 +40,20 @@ impl Stubs {
     }
     fn run(&self, program: &[&str], args: &[&str]) -> Output {
         let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
-        let mut command = Command::new(program[0]);
+        let mut command = self.command(program[0]);
         command.args(&program[1..program.len() - 1]).arg(scripts.join(program[program.len() - 1])).args(args);
+        command.output().unwrap()
+    }
+    /// A program that finds nothing but the stubs.
+    pub(crate) fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
         command.env_clear().env("PATH", self.0.path()).env("HOME", self.0.path());
         // Its default is in the source tree.
-        command.env("SKILL_RUNNER_DATA_DIR", self.path("data")).output().unwrap()
+        command.env("SKILL_RUNNER_DATA_DIR", self.path("data"));
+        command
     }
     /// The calls since the last look.
-    fn calls(&self) -> String {
+    pub(crate) fn calls(&self) -> String {
         let calls = fs::read_to_string(self.path("calls")).unwrap_or_default();
         let _ = fs::remove_file(self.path("calls"));
         calls

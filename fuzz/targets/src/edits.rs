@@ -97,7 +97,7 @@ pub(crate) fn default_config(bytes: &[u8]) {
     for engine in &Catalogue::built_in().engines {
         for config in &engine.configs {
             let config =
-                Config { format: config.format, content: config.content.clone(), repair: config.repair.clone() };
+                Config { format: config.format, content: config.content.clone(), repairs: config.repairs.clone() };
             if let ConfigDecision::Write { text, .. } = decide_config(&config, Some(bytes)) {
                 assert_eq!(
                     decide_config(&config, Some(text.as_bytes())),

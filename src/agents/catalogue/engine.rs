@@ -2,6 +2,7 @@
 
 use super::{Shape, Version};
 use serde::Deserialize;
+use serde_json::Value;
 use std::{path::PathBuf, sync::Arc};
 
 /// Which trust store an engine keeps.
@@ -39,9 +40,50 @@ pub struct DefaultConfig {
     pub asset: Option<PathBuf>,
     /// The bytes to write.
     pub content: String,
-    /// Name of the repair that an existing file gets at every start; `iflow` is the only one.
+    /// Top-level keys that an existing file gets back from `content` where their value is of no use.
+    #[serde(default, rename = "repair")]
+    pub repairs: Vec<Repair>,
+}
+
+/// What a top-level key of a JSON configuration file must hold. What is empty (no value, null, false, 0, an empty text,
+/// list or object) never will do.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Repair {
+    /// The key.
+    pub key: String,
+    /// Texts that will not do either.
     #[serde(default)]
-    pub repair: Option<String>,
+    pub refused: Vec<String>,
+    /// It must be a text that begins with one of these; none: anything.
+    #[serde(default)]
+    pub prefixes: Vec<String>,
+    /// The engine is ready with one of these texts only; none: with all that will do.
+    #[serde(default)]
+    pub ready: Vec<String>,
+}
+
+impl Repair {
+    /// The value will do.
+    pub fn takes(&self, value: Option<&Value>) -> bool {
+        match value {
+            None | Some(Value::Null | Value::Bool(false)) => false,
+            Some(Value::String(text)) => {
+                let begins = self.prefixes.is_empty() || self.prefixes.iter().any(|prefix| text.starts_with(prefix));
+                !text.is_empty() && !self.refused.contains(text) && begins
+            }
+            Some(Value::Bool(true)) => self.prefixes.is_empty(),
+            Some(Value::Number(number)) => number.as_f64() != Some(0.0) && self.prefixes.is_empty(),
+            Some(Value::Array(list)) => !list.is_empty() && self.prefixes.is_empty(),
+            Some(Value::Object(map)) => !map.is_empty() && self.prefixes.is_empty(),
+        }
+    }
+
+    /// The engine is ready with this value.
+    pub fn is_ready(&self, value: Option<&Value>) -> bool {
+        let listed = |text: &str| self.ready.iter().any(|ready| ready == text);
+        self.takes(value) && (self.ready.is_empty() || value.and_then(Value::as_str).is_some_and(listed))
+    }
 }
 
 /// A credential file: where it is imported from and to.

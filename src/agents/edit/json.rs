@@ -44,6 +44,15 @@ pub enum Change {
     Remove(String),
 }
 
+impl Change {
+    /// The key that changes.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Set(key, _) | Self::Remove(key) => key,
+        }
+    }
+}
+
 impl<'a> Object<'a> {
     /// Parses an object with comments; trailing commas are remembered, not refused.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Unusable> {

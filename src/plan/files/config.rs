@@ -2,7 +2,7 @@
 
 use super::{Action, FilesPlan, Need, Observed, What, Wishes};
 use crate::agents::{
-    catalogue::{DefaultConfig, Format},
+    catalogue::{DefaultConfig, Format, Repair},
     edit::{
         Unusable,
         json::{Change, Object},
@@ -10,7 +10,6 @@ use crate::agents::{
     },
     trust::{self, Decision, Request},
 };
-use serde_json::Value;
 
 /// A configuration file as it shall be where it is missing, and how it is repaired.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +18,8 @@ pub struct Config {
     pub format: Format,
     /// What is written where nothing usable stands.
     pub content: String,
-    /// The repair of an existing file.
-    pub repair: Option<String>,
+    /// The keys of an existing file that are put right.
+    pub repairs: Vec<Repair>,
 }
 
 /// What to do with a configuration file.
@@ -56,15 +55,15 @@ pub fn decide_config(config: &Config, now: Option<&[u8]>) -> ConfigDecision {
                 Err(why) => return anew(why),
             };
             let strict = config.format == Format::Json;
-            let changes =
-                if config.repair.as_deref() == Some("iflow") { iflow(&object, &config.content) } else { vec![] };
+            let changes = repairs(config, &object);
             match object.edited(&changes, strict) {
                 Ok(None) => ConfigDecision::Keep,
                 Ok(Some(text)) if changes.is_empty() => {
                     write(&text, "it has commas that its CLI refuses".to_owned(), true)
                 }
                 Ok(Some(text)) => {
-                    write(&text, "selectedAuthType or baseUrl is one that the service does not take".to_owned(), false)
+                    let keys: Vec<&str> = changes.iter().map(Change::key).collect();
+                    write(&text, format!("{}: a value that the service does not take", keys.join(", ")), false)
                 }
                 Err(why) => anew(why),
             }
@@ -72,27 +71,16 @@ pub fn decide_config(config: &Config, now: Option<&[u8]>) -> ConfigDecision {
     }
 }
 
-/// iflow's settings are normalised at every start; every other key stays.
-fn iflow(settings: &Object<'_>, defaults: &str) -> Vec<Change> {
-    let defaults: Value = serde_json::from_str(defaults).unwrap_or_default();
-    let default = |key: &str| Change::Set(key.to_owned(), defaults.get(key).cloned().unwrap_or_default());
-    let mut changes = Vec::new();
-    let unset = match settings.get("selectedAuthType") {
-        None | Some(Value::Null | Value::Bool(false)) => true,
-        Some(Value::String(kind)) => kind.is_empty() || kind == "iflow",
-        Some(Value::Number(number)) => number.as_f64() == Some(0.0),
-        Some(Value::Array(list)) => list.is_empty(),
-        Some(Value::Object(map)) => map.is_empty(),
-        Some(Value::Bool(true)) => false,
+/// What the table has repaired at every start; every other key stays.
+fn repairs(config: &Config, settings: &Object<'_>) -> Vec<Change> {
+    let defaults = Object::parse(config.content.as_bytes());
+    let put_right = |repair: &Repair| {
+        // An operator's asset may lack a value that will do: then there is nothing to put in its place.
+        let default = defaults.as_ref().ok()?.get(&repair.key).filter(|value| repair.takes(Some(value)))?;
+        let wrong = !repair.takes(settings.get(&repair.key));
+        wrong.then(|| Change::Set(repair.key.clone(), default.clone()))
     };
-    if unset {
-        changes.push(default("selectedAuthType"));
-    }
-    let url = settings.get("baseUrl").and_then(Value::as_str).unwrap_or_default();
-    if !(url.starts_with("http://") || url.starts_with("https://")) {
-        changes.push(default("baseUrl"));
-    }
-    changes
+    config.repairs.iter().filter_map(put_right).collect()
 }
 
 /// A default with its asset laid over it, where the asset is of the right form.
@@ -105,7 +93,7 @@ fn config(default: &DefaultConfig, seen: &Observed) -> Config {
     Config {
         format: default.format,
         content: usable.unwrap_or(&default.content).to_owned(),
-        repair: default.repair.clone(),
+        repairs: default.repairs.clone(),
     }
 }
 
@@ -204,6 +192,14 @@ mod tests {
         for falsy in ["null", "\"\"", "0", "false", "[]", "{}"] {
             assert!(text("iflow", Some(&fine.replace("\"api_key\"", falsy))).is_some(), "{falsy}");
         }
+        let reason = match decide_config(&builtin("iflow"), Some(odd.as_bytes())) {
+            ConfigDecision::Write { reason, .. } => reason,
+            ConfigDecision::Keep => String::new(),
+        };
+        assert_eq!(reason, "selectedAuthType, baseUrl: a value that the service does not take");
+        // An asset without such a value puts nothing in the place of another.
+        let bare = Config { content: "{}".to_owned(), ..builtin("iflow") };
+        assert_eq!(decide_config(&bare, Some(odd.as_bytes())), ConfigDecision::Keep);
     }
 
     #[test]

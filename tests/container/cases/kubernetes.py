@@ -2,11 +2,14 @@
 
 import base64
 import json
+import math
 import pathlib
+import re
+import textwrap
 import urllib.error
 import urllib.request
 
-from suite import host, kubernetes, plugins
+from suite import host, kubernetes, pages, plugins
 from suite.cases import case, check, same
 from suite.shell import CommandError, run, wait_for
 
@@ -61,9 +64,10 @@ def coherent(_world):
     return ", ".join(OVERLAYS)
 
 
-def static_pod(world, directory, overlay, image=None):
+def static_pod(world, directory, overlay, image=None, ready=()):
     """An overlay's pod as a kubelet without an API server can run it: claims and Secrets become folders, and the network
-    is the host's. Probes, rights, resources, environment and the grace period stay as they are."""
+    is the host's. Probes, rights, resources, environment and the grace period stay as they are. `ready` names folders that
+    are there already, by volume."""
     template = pod_of(rendered(overlay))
     spec = json.loads(json.dumps(template["spec"]))
     box = spec["containers"][0]
@@ -84,10 +88,11 @@ def static_pod(world, directory, overlay, image=None):
     directory.chmod(0o755)
     empty = [v for v in spec["volumes"] if "emptyDir" in v and v["name"] != "skills"]
     folders = {m["name"]: directory / m["name"] for m in box["volumeMounts"]}
+    folders.update(ready)
     for volume in empty:
         folders.pop(volume["name"])
     for path in folders.values():
-        path.mkdir()
+        path.mkdir(exist_ok=True)
         path.chmod(0o777)
     if "ui-auth" in folders:
         (folders["ui-auth"] / "password").write_text(PASSWORD, encoding="utf-8")
@@ -238,15 +243,50 @@ def _carry_image(source, target, tag):
     path.unlink()
 
 
-@case("kubernetes: the autoscaler's metric is one that the worker serves")
+GATE = "/tmp/go"
+JOB = {"skill_id": "hello", "engine": "codex", "input": {"name": "Ada"}}
+
+
+def replicas(queued, ready, target):
+    """What the autoscaler wants for an average value over the ready pods (its documented formula)."""
+    return math.ceil(queued / ready / target) or 1
+
+
+@case("kubernetes: the autoscaler's metric: the name that the adapter's rule asks for, rising with the queue and falling again")
 def autoscaled(world):
-    """By name, in the worker's /metrics."""
-    scaler = next(o for o in rendered("default") if o["kind"] == "HorizontalPodAutoscaler")
-    name = scaler["spec"]["metrics"][0]["pods"]["metric"]["name"]
-    with world.start("-e", "SKILL_INIT_ENSURE=off") as box:
+    """Read by Prometheus' own library; runs of a stand-in that waits to be let go, one at a time."""
+    scaler = next(o for o in rendered("default") if o["kind"] == "HorizontalPodAutoscaler")["spec"]
+    wanted = scaler["metrics"][0]["pods"]
+    name, target = wanted["metric"]["name"], float(wanted["target"]["averageValue"])
+    page = (host.REPO / "docs/kubernetes.md").read_text(encoding="utf-8")
+    rule = kubernetes.parse(textwrap.dedent(re.search(r"^    rules:\n(?:     .*\n)+", page, re.M).group()))[0]["rules"][0]
+    same("the series of the adapter's rule", rule["seriesQuery"].split("{")[0], name)
+    with world.start("-e", "SKILL_INIT_ENSURE=off", "-e", "SKILL_RUNNER_MAX_CONCURRENT_HARD_CAP=1") as box:
         box.ready()
-        status, body = box.http("/metrics")
-        same("GET /metrics", status, 200)
-        line = next((x for x in body.splitlines() if x.startswith(f"{name} ")), None)
-        check(line is not None, f"{name} is not served: {body[:300]}")
-        return line
+        box.exec("sh", "-c", "mkdir -p $NPM_CONFIG_PREFIX/bin && printf '%s' \"$1\" > $NPM_CONFIG_PREFIX/bin/codex && "
+                 "chmod +x $NPM_CONFIG_PREFIX/bin/codex", "sh", pages.agent(GATE))
+
+        def look():
+            status, body = box.http("/metrics")
+            same("GET /metrics", status, 200)
+            return kubernetes.samples(body)
+
+        same("at rest", look()[name], ("gauge", 0.0))
+        ids = []
+        for _ in range(5):
+            status, body = box.http("/v1/jobs", method="POST", body=json.dumps(JOB), headers=["Content-Type: application/json"])
+            same(f"POST /v1/jobs ({body[:200]})", status, 200)
+            ids.append(json.loads(body)["request_id"])
+        seen = wait_for("one runs, four wait", lambda: _samples_are(look(), {name: 4.0, "skill_runner_jobs_running": 1.0}))
+        more = replicas(seen[name][1], 1, target)
+        same("replicas wanted for it", more, min(2, scaler["maxReplicas"]))
+        box.sh(f"touch {GATE}")
+        wait_for("none waits, none runs", lambda: _samples_are(look(), {name: 0.0, "skill_runner_jobs_running": 0.0}), 120)
+        same("replicas wanted then", replicas(0.0, more, target), scaler["minReplicas"])
+        ends = {json.loads(box.http(f"/v1/jobs/{job}")[1])["status"] for job in ids}
+        same("how the runs ended", ends, {"succeeded"})
+        return f"{name}, a gauge: 0, then 4 ({more} replicas wanted), then 0; five runs succeeded"
+
+
+def _samples_are(found, wanted):
+    return found if all(found[name][1] == value for name, value in wanted.items()) else None

