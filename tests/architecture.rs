@@ -191,3 +191,46 @@ fn every_variable_of_the_old_container_is_a_setting_with_its_old_default() {
         assert_eq!(spec.default, Some(*default), "{name}");
     }
 }
+
+/// Copies a file or a whole folder.
+fn copy(from: &Path, to: &Path) {
+    if from.is_dir() {
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            copy(&entry.path(), &to.join(entry.file_name()));
+        }
+    } else {
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(from, to).unwrap();
+    }
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test asks cargo")]
+fn the_docker_build_context_holds_every_member_of_the_workspace() {
+    let context = tempfile::tempdir().unwrap();
+    let rules = fs::read_to_string(Path::new(ROOT).join(".dockerignore")).unwrap();
+    // The rest is binaries that the build is to make.
+    for let_in in rules.lines().filter_map(|line| line.strip_prefix('!')).filter(|path| !path.starts_with("target")) {
+        let from = Path::new(ROOT).join(let_in);
+        if from.exists() {
+            copy(&from, &context.path().join(let_in));
+        }
+    }
+    let output = std::process::Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--locked", "--format-version", "1"])
+        .current_dir(context.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let targets: Vec<&str> = shown["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|package| package["targets"].as_array().unwrap())
+        .filter(|target| target["kind"][0] == "bin" || target["kind"][0] == "lib")
+        .map(|target| target["src_path"].as_str().unwrap())
+        .collect();
+    assert!(targets.len() >= 4 && targets.iter().all(|path| Path::new(path).exists()), "{targets:?}");
+}

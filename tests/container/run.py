@@ -4,6 +4,7 @@
     sudo tests/container/run.py                 everything
     sudo tests/container/run.py --only stop     the cases whose name contains "stop" (or match a glob)
     tests/container/run.py --list               the names
+    sudo tests/container/run.py --from-source   the image as `docker build` without arguments makes it: a Rust image compiles it
     sudo tests/container/run.py --shell         start the engine, build, print how to use it, wait for Enter
 
 Needs root, a Debian 12 machine and its package mirror, the npm and Python registries; no image registry. Installs what
@@ -32,6 +33,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", help="run the cases whose name contains this, or match this glob; repeatable")
     parser.add_argument("--list", action="store_true", help="print the names and stop")
+    parser.add_argument("--from-source", action="store_true", help="let the Dockerfile compile the binaries, as it does by default")
     parser.add_argument("--shell", action="store_true", help="prepare, then wait for Enter")
     arguments = parser.parse_args()
     for name in CASES:
@@ -46,7 +48,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         timed("engine", engine.start)
-        world = World(engine, product.build(engine))
+        world = World(engine, product.build(engine, arguments.from_source))
         if arguments.shell:
             print("\n".join(f"export {k}={v}" for k, v in engine.env.items()), flush=True)
             sys.stdin.readline()

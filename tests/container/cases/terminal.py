@@ -22,10 +22,10 @@ echo "${0##*/} got $line"
 """
 
 
-def with_agents(box, *names):
+def with_agents(box, *names, script=AGENT):
     """Puts stand-ins where the menu looks."""
     for name in names:
-        box.sh(f"mkdir -p $NPM_CONFIG_PREFIX/bin && cat > $NPM_CONFIG_PREFIX/bin/{name} <<'E'\n{AGENT}E\n"
+        box.sh(f"mkdir -p $NPM_CONFIG_PREFIX/bin && cat > $NPM_CONFIG_PREFIX/bin/{name} <<'E'\n{script}E\n"
                f"chmod +x $NPM_CONFIG_PREFIX/bin/{name}")
 
 
@@ -45,10 +45,10 @@ def answer(page, label):
     on(page, f"{label} ended", lambda: _with(page.screen(), f"{label} got hello", f"{label} ended"))
 
 
-def on(page, what, look):
+def on(page, what, look, seconds=60):
     """Wait for it; a failure shows the screen."""
     try:
-        return wait_for(what, look)
+        return wait_for(what, look, seconds)
     except AssertionError as fault:
         raise AssertionError(f"{fault}; on the screen: {page.screen()}") from fault
 
@@ -120,6 +120,52 @@ def predefined(world):
             same("shells beside the stand-in's own interpreter", shells, [])
             answer(page, "opencode")
         return "gemini --sandbox --approval-mode default, shell tools excluded, trusted while it ran; opencode: all denied"
+
+
+# Deaf to what a person or a hang-up would end it with, and with a child in a session of its own.
+DEAF = """#!/bin/sh
+trap '' TERM HUP INT
+setsid sleep 100000 &
+echo "$$ $!" > /tmp/agent.pids.part
+mv /tmp/agent.pids.part /tmp/agent.pids
+while :; do sleep 1; done
+"""
+
+
+@case("terminal: at the time limit the browser sees its session end, with the agent and all that it started, and opens a new one",
+      limit=900)
+def time_limit(world):
+    """The least limit that there is; a machine that is too slow to start the agent within it tries again."""
+    with world.start(*QUIET, "-e", "UI_SHELL_HARD_TTL_SECONDS=60") as box:
+        box.ready()
+        with_agents(box, "codex", script=DEAF)
+        with Browser(box.inspect(".State.Pid")) as chromium:
+            page = chromium.open(f"http://127.0.0.1:{PORT}/")
+
+            def started():
+                screen = page.screen()
+                found = re.findall(r"^ *(\d+) +codex +(?:managed|global)", screen, re.M)
+                if found and screen.splitlines()[-1].rstrip().endswith("(q leaves):"):
+                    page.type(f"{found[-1]}\r")
+                elif disconnected(page):
+                    page.type("\r")
+                return box.sh("cat /tmp/agent.pids 2>/dev/null || :")
+
+            pids = on(page, "the agent runs", started, 600).split()
+            check("ui_shell_sessions" in box.sh("cat $HOME/.codex/config.toml"), "no trust entry while it runs")
+            on(page, "the browser shows that the time is over", lambda: "time limit is reached" in page.screen(), 240)
+            on(page, "the page says that it is disconnected", lambda: disconnected(page))
+            same("what is left of the agent", box.sh(f"ls -d {' '.join(f'/proc/{p}' for p in pids)} 2>/dev/null || :"), "")
+            check("ui_shell_sessions" not in box.sh("cat $HOME/.codex/config.toml"), "the trust entry is still there")
+            page.type("\r")
+            on(page, "a new session's menu",
+               lambda: "(q leaves):" in page.screen() and "time limit is reached" not in page.screen())
+        return f"the agent (pids {' and '.join(pids)}, deaf to TERM) ended with its session after 60 s; Enter opened a new one"
+
+
+def disconnected(page):
+    """ttyd's page offers to connect again."""
+    return re.search("reconnect", page.run("document.body.innerText") or "", re.I)
 
 
 @case("terminal: with auth on, refused without credentials, open with them")
