@@ -1,5 +1,6 @@
 """The same with the real packages from npm."""
 
+import json
 import pathlib
 import re
 import subprocess
@@ -12,6 +13,8 @@ from world import PATIENCE, Skipped, Witness, World, binary, claim, kill
 
 # An older release of each; the newest comes by upgrade.
 OLDER = {"codex": "0.164.0", "gemini": "0.60.0", "opencode": "1.18.30"}
+# Of the optional ones, a release whose parts a registry has that serves those of the newest only in part.
+WHOLE = {"kilo": "7.0.33"}
 
 
 def real_clis_end_to_end(_: Registry) -> None:
@@ -102,18 +105,60 @@ def real_optional_engines(_: Registry) -> None:
         for engine in ("claude", "qwen", "kilo", "codebuddy"):
             w.env["SKILL_INIT_ENGINES"] = engine
             start = time.monotonic()
-            done = w.init("ensure", engine, ok=None)
-            if done.returncode and "E404" in done.stderr:
+            done, verb = w.init("ensure", engine, ok=None), "ensure"
+            if done.returncode and "ETARGET" in done.stderr and engine in WHOLE:
+                # The package is there, a part of its newest release is not.
+                done = w.init("upgrade", f"{engine}@{WHOLE[engine]}", ok=None)
+                verb = f"upgrade to {WHOLE[engine]}, as a part of the newest release is not served"
+            if done.returncode and re.search("E404|ETARGET", done.stderr):
                 unserved.append(engine)
                 continue
             entry = w.status()[engine]
             claim(done.returncode == 0 and entry["present"], done.stderr)
-            outcome(f"real {engine}, optional: ensure ({time.monotonic() - start:.0f} s)", "nothing to answer yet",
+            outcome(f"real {engine}, optional: {verb} ({time.monotonic() - start:.0f} s)", "nothing to answer yet",
                     f"`{entry['version']}`")
         if unserved:
-            raise Skipped(f"this registry does not serve {' and '.join(unserved)} (E404); the others run")
+            raise Skipped(f"this registry does not serve {' and '.join(unserved)}; the others run")
     finally:
         w.close()
+
+
+def trust_meanwhile(w: World, engine: str, writes: list[list[str | pathlib.Path]], env: dict[str, str]) -> int:
+    """Runs the CLI's own writes one after the other while our trust entries come and go; how often they did."""
+    folders = [w.dir / f"data/runs/r{n}" for n in range(12)]
+    failed: list[str] = []
+
+    def theirs() -> None:
+        for arguments in writes:
+            # gemini asks; codex does not listen.
+            done = subprocess.run([w.prefix / "bin" / engine, *arguments], env=env, input="y\n", capture_output=True,
+                                  text=True, check=False, cwd=w.dir / "work")
+            if done.returncode:
+                failed.append(done.stdout + done.stderr)
+
+    def trust(action: str, folder: pathlib.Path) -> None:
+        done = subprocess.run([binary(), "trust", action, engine, folder], env=w.env, capture_output=True, text=True,
+                              check=False)
+        if done.returncode:
+            failed.append(done.stderr)
+
+    (w.dir / "work").mkdir(exist_ok=True)
+    thread = threading.Thread(target=theirs)
+    thread.start()
+    rounds = 0
+    while thread.is_alive():
+        folder = folders[rounds % len(folders)]
+        folder.mkdir(parents=True, exist_ok=True)
+        trust("add", folder)
+        trust("remove", folder)
+        rounds += 1
+    thread.join()
+    trust("add", folders[0])
+    listed = subprocess.run([binary(), "trust", "list", engine, "--json"], env=w.env, capture_output=True, text=True,
+                            check=True).stdout
+    claim(str(folders[0].resolve()) in listed, listed)
+    claim(not failed, failed[:3])
+    return rounds
 
 
 def real_codex_and_trust(_: Registry) -> None:
@@ -124,40 +169,11 @@ def real_codex_and_trust(_: Registry) -> None:
         home = w.dir / "cache/agent-home"
         env = w.env | {"HOME": str(home), "CODEX_HOME": str(home / ".codex")}
         (home / ".codex").mkdir(parents=True, exist_ok=True)
-        servers, folders = [f"s{n}" for n in range(12)], [w.dir / f"data/runs/r{n}" for n in range(12)]
-        failed: list[str] = []
-
-        def codex() -> None:
-            for name in servers:
-                added = subprocess.run([w.prefix / "bin/codex", "mcp", "add", name, "--", "/bin/true"], env=env,
-                                       capture_output=True, text=True, check=False)
-                if added.returncode:
-                    failed.append(added.stderr)
-
-        def trust(action: str, folder: pathlib.Path) -> None:
-            done = subprocess.run([binary(), "trust", action, "codex", folder], env=w.env, capture_output=True,
-                                  text=True, check=False)
-            if done.returncode:
-                failed.append(done.stderr)
-
-        thread = threading.Thread(target=codex)
-        thread.start()
-        rounds = 0
-        while thread.is_alive():
-            folder = folders[rounds % len(folders)]
-            folder.mkdir(parents=True, exist_ok=True)
-            trust("add", folder)
-            trust("remove", folder)
-            rounds += 1
-        thread.join()
-        claim(not failed, failed[:3])
+        servers = [f"s{n}" for n in range(12)]
+        rounds = trust_meanwhile(w, "codex", [["mcp", "add", name, "--", "/bin/true"] for name in servers], env)
         text = (home / ".codex/config.toml").read_text()
         lost = [name for name in servers if f"[mcp_servers.{name}]" not in text]
         claim(not lost, f"lost of codex's: {lost}\n{text}")
-        trust("add", folders[0])
-        listed = subprocess.run([binary(), "trust", "list", "codex", "--json"], env=w.env, capture_output=True,
-                                text=True, check=True).stdout
-        claim(str(folders[0].resolve()) in listed, listed)
         loads = subprocess.run([w.prefix / "bin/codex", "features", "list"], env=env, capture_output=True, text=True,
                                check=False)
         claim(loads.returncode == 0, loads.stderr)
@@ -167,5 +183,32 @@ def real_codex_and_trust(_: Registry) -> None:
         w.close()
 
 
+def real_gemini_and_trust(_: Registry) -> None:
+    """the real gemini trusts folders by itself while our entries come and go: none of gemini's is lost, the file loads"""
+    w = World(None)
+    try:
+        w.init("ensure", "gemini")
+        home = w.dir / "cache/agent-home"
+        env = w.env | {"HOME": str(home)}
+        # Installing an extension from an untrusted folder makes gemini ask, and with the answer trust that folder.
+        sources = [w.dir / f"extensions/e{n}" for n in range(6)]
+        for source in sources:
+            source.mkdir(parents=True)
+            manifest = {"name": f"demo-{source.name}", "version": "1.0.0"}
+            (source / "gemini-extension.json").write_text(json.dumps(manifest))
+        rounds = trust_meanwhile(w, "gemini", [["extensions", "install", s, "--consent"] for s in sources], env)
+        trusted = json.loads((home / ".gemini/trustedFolders.json").read_text())
+        lost = [str(source) for source in sources if trusted.get(str(source.resolve())) != "TRUST_FOLDER"]
+        claim(not lost, f"lost of gemini's: {lost}\n{trusted}")
+        # Every command of gemini's ends with 52 over a trust file that it cannot load, this one too.
+        loads = subprocess.run([w.prefix / "bin/gemini", "--version"], env=env, capture_output=True, text=True,
+                               check=False, cwd=w.dir / "work")
+        claim(loads.returncode == 0, loads.stderr)
+        outcome(f"real gemini writes its trustedFolders.json {len(sources)} times during {rounds} trust add and remove",
+                f"{len(sources)} of {len(sources)} entries of gemini are there", "gemini loads it; no call failed")
+    finally:
+        w.close()
+
+
 ALL = [real_ensure_from_nothing, real_clis_end_to_end, real_codex_killed, real_codex_and_trust,
-       real_optional_engines]
+       real_gemini_and_trust, real_optional_engines]

@@ -29,13 +29,19 @@ exec "$@"
 """
 
 
+def chosen(engine, variable):
+    """The image that the variable names, pulled where it is missing; None where it names none."""
+    tag = os.environ.get(variable)
+    if tag and not engine.has_image(tag):
+        timed(f"docker pull {tag}", lambda: engine.docker("pull", tag, timeout=900))
+    return tag
+
+
 def ensure(engine):
     """The tag of a base image that `engine` has."""
-    chosen = os.environ.get("SKILL_INIT_TEST_BASE_IMAGE")
-    if chosen:
-        if not engine.has_image(chosen):
-            timed(f"docker pull {chosen}", lambda: engine.docker("pull", chosen, timeout=900))
-        return chosen
+    given = chosen(engine, "SKILL_INIT_TEST_BASE_IMAGE")
+    if given:
+        return given
     if not engine.has_image(TAG):
         host.need(["mmdebstrap", "npm"])
         tarball = host.CACHE / f"base-{SUITE}-node{NODE_MAJOR}.tar"

@@ -19,11 +19,9 @@ PARTS = ("bin", "lib", "libexec")
 
 def ensure(engine):
     """The tag of a builder image that `engine` has."""
-    chosen = os.environ.get("SKILL_INIT_TEST_RUST_IMAGE")
-    if chosen:
-        if not engine.has_image(chosen):
-            timed(f"docker pull {chosen}", lambda: engine.docker("pull", chosen, timeout=900))
-        return chosen
+    given = base.chosen(engine, "SKILL_INIT_TEST_RUST_IMAGE")
+    if given:
+        return given
     version = run(["rustc", "--version"]).text
     if engine.image_label(TAG, "toolchain") != version:
         timed("builder image", lambda: _make(engine, version))
