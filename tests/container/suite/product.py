@@ -39,7 +39,7 @@ def context(from_source=False):
         shown = run(["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=host.REPO).out
         for name in filter(None, shown.split("\0")):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(host.REPO / name, folder / name)
+            shutil.copy(host.REPO / name, folder / name, follow_symlinks=False)
     else:
         shutil.copytree(host.REPO / "image", folder / "image", ignore=shutil.ignore_patterns("ttyd"))
         shutil.copytree(host.REPO / "scripts", folder / "scripts")
