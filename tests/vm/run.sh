@@ -141,6 +141,7 @@ common() {
 booted() {
     check "$1 boot: memory binds at (512 - in use) / 128" "$(json_of boot-plan '"\(.concurrency.max_concurrent) \(.concurrency.binds)"')" "3 memory"
     started "$1 boot" boot "$2"
+    out_of_memory "$1"
     [ -d "$work/tree/bundle" ] || return 0
     if section crun-json | grep -q 'Failed to re-execute'; then return 0; fi
     started "$1 crun boot" crun "$2"
@@ -156,6 +157,18 @@ started() {
         "$(json_of "$2-status" '"\(.concurrency.max_concurrent) \(.concurrency.binds)"')" "4 pids"
     check "$1: the worker's Landlock verdict" "$(section "$2-verdict")" "LANDLOCK_ENABLED=$3"
     check "$1: stopped in order" "$(awk -v name="$2-exit" '$1 == "@@begin" { on = $2 == name } on && $1 == "@@end" { print $2; exit }' "$work/console")" 0
+}
+# out_of_memory NAME: both OOM kills were told, though no tick came.
+out_of_memory() {
+    local exit
+    exit=$(awk '$1 == "@@begin" { on = $2 == "oom-exit" } on && $1 == "@@end" { print $2; exit }' "$work/console")
+    check "$1 oom: a service lives on when a process of its own dies of it" \
+        "$(json_of oom-status '.services[] | select(.name == "worker") | "\(.state) \(.restarts)"')" "ready 0"
+    check "$1 oom: a service's own end is named so" \
+        "$(json_of oom-status '.services[] | select(.name == "eater") | .last_reason | contains("oom-killed")')" true
+    check "$1 oom: both kills are counted" "$(json_of oom-status .oom_kills)" 2
+    check "$1 oom: the log tells the first" "$(section oom-log | grep -c 'the OOM killer ended a process in this container')" 1
+    check "$1 oom: the container went on and stopped in order" "$exit" 0
 }
 landlock() { check "$1: Landlock ($2 $3)" "$(json root '"\(.landlock.usable) \(.landlock.abi.value // .landlock.abi_errno)"')" "$2 $3"; }
 

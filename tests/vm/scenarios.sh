@@ -55,7 +55,36 @@ kill -TERM $boot
 section boot-exit wait $boot
 section boot-log cat /tmp/boot.log
 
-# The same as PID 1 of a container.
+# Out of memory, while no tick comes that could find it: what is told came by the kernel's own word. First a process of a service
+# (an agent's run) dies of it, then a service's main process.
+mkdir -p $cgroup/oom /tmp/oom
+echo 67108864 > $cgroup/oom/memory.max
+echo 0 > $cgroup/oom/memory.swap.max
+cat > /tmp/oom/init.toml <<'CONFIG'
+[service.worker]
+command = ["sh", "-c", "until test -e /tmp/oom/first; do sleep 0.1; done; sh -c 'x=x; while :; do x=$x$x; done'; exec sleep 1000"]
+essential = true
+[service.eater]
+command = ["sh", "-c", "until test -e /tmp/oom/second; do sleep 0.1; done; x=x; while :; do x=$x$x; done"]
+restart = "never"
+CONFIG
+oom_status() { $init status --json --socket /tmp/oom/control.sock; }
+oom_until() { n=0; until oom_status | tr -d ' \n' | grep -q "$1"; do n=$((n + 1)); [ $n -lt 200 ] || return 1; sleep 0.2; done; }
+(exec sh -c 'echo $$ > /sys/fs/cgroup/oom/cgroup.procs && exec "$@"' sh env SKILL_INIT_CONFIG=/tmp/oom/init.toml SKILL_INIT_API=false \
+    SKILL_INIT_GATEWAY=false SKILL_INIT_TICK=1h SKILL_INIT_SOCKET=/tmp/oom/control.sock $init entrypoint) > /tmp/oom.log 2>&1 &
+oom=$!
+# The first look, after which the alarms stand.
+oom_until '"memory":{"used":[0-9]'
+: > /tmp/oom/first
+section oom-first oom_until '"oom_kills":1'
+: > /tmp/oom/second
+section oom-second oom_until '"name":"eater","state":"failed"'
+section oom-status oom_status
+kill -TERM $oom
+section oom-exit wait $oom
+section oom-log cat /tmp/oom.log
+
+# The whole start as PID 1 of a container.
 if [ -d /bundle ]; then
     crun --cgroup-manager=cgroupfs run --no-pivot -b /bundle -f /bundle/start.json start > /tmp/crun.log 2>&1 &
     container=$!
