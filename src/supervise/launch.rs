@@ -111,7 +111,8 @@ fn child(command: Vec<String>, env: &BTreeMap<String, String>) -> Result<Spawn, 
     let argv = command.into_iter().map(CString::new).collect::<Result<Vec<_>, _>>().map_err(nul)?;
     let program = argv.first().cloned().ok_or(LaunchError::Unusable("an empty command"))?;
     let mut spawn = Spawn::new(program, argv);
-    spawn.group = Group::Own;
+    // A session of its own has no terminal: what would ask there (ssh, git) fails at once instead of being stopped for ever.
+    spawn.group = Group::Session;
     let envp = env.iter().map(|(k, v)| CString::new(format!("{k}={v}"))).collect::<Result<Vec<_>, _>>().map_err(nul)?;
     spawn.envp = Some(envp);
     Ok(spawn)
