@@ -12,11 +12,39 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_atomic_mode(path, bytes, 0o644)
 }
 
+/// The name under which a file or a folder is being made: `.NAME.UUID.tmp`, in the same folder.
+pub fn temporary(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{}.tmp", uuid::Uuid::new_v4().simple()))
+}
+
+/// Removes what a killed worker was writing in this folder, and with `below` in every folder below it that this says
+/// yes to. Nobody may be writing there.
+pub fn remove_temporary(folder: &Path, below: &dyn Fn(&Path) -> bool) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        let unfinished = name.to_str().and_then(|name| name.strip_prefix('.')?.strip_suffix(".tmp")?.rsplit_once('.'));
+        let unfinished = unfinished.is_some_and(|(_, id)| id.len() == 32 && uuid::Uuid::try_parse(id).is_ok());
+        let Ok(kind) = entry.file_type() else { continue };
+        let removed = match (kind.is_dir(), unfinished) {
+            (true, true) => remove_tree(&path),
+            (false, true) => fs::remove_file(&path),
+            (true, false) if below(&path) => {
+                remove_temporary(&path, below);
+                Ok(())
+            }
+            (_, false) => Ok(()),
+        };
+        if let Err(error) = removed {
+            tracing::warn!(file = %path.display(), %error, "a half-written file stays");
+        }
+    }
+}
+
 /// As `write_atomic`, with a mode (0o600 for what holds a secret).
 pub fn write_atomic_mode(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = folder.join(format!(".{name}.{}.tmp", uuid::Uuid::new_v4().simple()));
+    let temporary = temporary(path);
     let written = (|| {
         let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&temporary)?;
         file.write_all(bytes)?;
@@ -128,6 +156,21 @@ mod tests {
         for bad in ["../secret", "/etc/passwd", "artifacts/../../secret", "artifacts/link", "", "a\0b", "artifacts"] {
             assert_eq!(inside(&root, bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn half_written_files_are_known_by_their_names() {
+        let dir = tempfile::tempdir().unwrap();
+        for folder in ["mine", "theirs"] {
+            fs::create_dir(dir.path().join(folder)).unwrap();
+            for name in ["a.json", ".a.tmp", ".a.json.0123.tmp"] {
+                fs::write(dir.path().join(folder).join(name), "").unwrap();
+            }
+            fs::write(temporary(&dir.path().join(folder).join("a.json")), "{").unwrap();
+        }
+        remove_temporary(dir.path(), &|folder| folder.ends_with("mine"));
+        let count = |folder: &str| fs::read_dir(dir.path().join(folder)).unwrap().count();
+        assert_eq!((count("mine"), count("theirs")), (3, 4));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test starts the binary")]
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test")]
 
+mod bundle;
 mod faults;
 #[path = "../supervise/fixture.rs"]
 #[allow(dead_code, clippy::expect_used, reason = "the supervise suite uses all of it")]

@@ -1,8 +1,8 @@
 //! What single commands write: the status files, the support bundle, trust entries, credentials, and the reason of the exit.
 
 use crate::{
-    scene::{ERRORS, each_call, in_memory, write},
-    trace::Fault,
+    scene::{ERRORS, each_call, write},
+    trace::{Fault, in_memory},
     world::World,
 };
 use std::{

@@ -2,8 +2,8 @@
 //! one, and the next start and the next upgrade complete.
 
 use crate::{
-    scene::{each_call, in_memory},
-    trace::Fault,
+    scene::each_call,
+    trace::{Fault, in_memory},
     world::{NEW, OLD, World},
 };
 use std::{fs, path::Path, process::Command};

@@ -1,6 +1,6 @@
 //! A volume, the commands that change it, and what must hold after each of their calls was cut off or failed.
 
-use crate::trace::{Ended, Fault, Trace};
+use crate::trace::{Ended, Fault, Trace, in_memory};
 use std::{
     collections::BTreeMap,
     fs,
@@ -106,13 +106,6 @@ pub(crate) fn each_call(
         }
     }
     eprintln!("{rounds} faults");
-}
-
-/// A folder in memory, where programs may run in one: thousands of fsyncs.
-pub(crate) fn in_memory() -> tempfile::TempDir {
-    use nix::sys::statvfs::{FsFlags, statvfs};
-    let runs = statvfs("/dev/shm").is_ok_and(|fs| !fs.flags().contains(FsFlags::ST_NOEXEC));
-    runs.then(|| tempfile::tempdir_in("/dev/shm").ok()).flatten().unwrap_or_else(|| tempfile::tempdir().unwrap())
 }
 
 /// Writes a file of a scene, and the folders above it.

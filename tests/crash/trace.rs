@@ -167,6 +167,13 @@ fn edit(thread: i32, change: impl FnOnce(&mut libc::user_regs_struct)) {
     assert_eq!(unsafe { libc::ptrace(libc::PTRACE_SETREGS, thread, 0, &raw const regs) }, 0);
 }
 
+/// A folder in memory, where programs may run in one: thousands of fsyncs.
+pub(crate) fn in_memory() -> tempfile::TempDir {
+    use nix::sys::statvfs::{FsFlags, statvfs};
+    let runs = statvfs("/dev/shm").is_ok_and(|fs| !fs.flags().contains(FsFlags::ST_NOEXEC));
+    runs.then(|| tempfile::tempdir_in("/dev/shm").ok()).flatten().unwrap_or_else(|| tempfile::tempdir().unwrap())
+}
+
 impl Trace<'_> {
     /// Runs it to its end; `None`: ptrace is not allowed here.
     pub(crate) fn run(&self, command: &mut Command) -> Option<Ended> {

@@ -3,6 +3,7 @@
 //! Nothing that an archive says about itself is believed: sizes are counted while unpacking, and every path is made of
 //! plain names below the target. Links and special files are refused, not skipped. Blocking.
 
+use super::sink::Sink;
 use crate::files;
 use serde::Serialize;
 use serde_json::json;
@@ -162,22 +163,18 @@ struct Packed {
 
 /// Packs these files of `root` with a manifest; archive and manifest appear whole or not at all.
 pub fn pack(root: &Path, paths: &[String], archive: &Path, manifest: &Path) -> Result<(), ArchiveError> {
-    let temporary = archive.with_extension(format!("{}.tmp", uuid::Uuid::new_v4().simple()));
-    let packed = pack_into(root, paths, &temporary, manifest);
-    match packed {
-        Ok(()) => {
-            fs::rename(&temporary, archive)?;
-            Ok(())
-        }
-        Err(error) => {
-            let _ = fs::remove_file(&temporary);
-            Err(error)
-        }
+    let temporary = files::temporary(archive);
+    let packed = pack_into(root, paths, &temporary, manifest)
+        .and_then(|()| fs::rename(&temporary, archive).map_err(ArchiveError::from));
+    if packed.is_err() {
+        // The error that counts is the first one.
+        let _ = fs::remove_file(&temporary);
     }
+    packed
 }
 
 fn pack_into(root: &Path, paths: &[String], temporary: &Path, manifest: &Path) -> Result<(), ArchiveError> {
-    let mut zip = ZipWriter::new(BufWriter::new(File::create(temporary)?));
+    let mut zip = ZipWriter::new(BufWriter::new(Sink::new(File::create(temporary)?)));
     let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated).large_file(false);
     let mut lines = Vec::new();
     for path in paths {
@@ -204,7 +201,7 @@ fn pack_into(root: &Path, paths: &[String], temporary: &Path, manifest: &Path) -
         zip.start_file(name.to_string_lossy(), options)?;
         zip.write_all(&text)?;
     }
-    zip.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?.sync_data()?;
+    zip.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?.finish()?;
     files::write_atomic(manifest, &text)?;
     Ok(())
 }

@@ -5,7 +5,7 @@
 //! finishes or removes what lies in between.
 
 use super::{
-    Options, RunFolder,
+    Options, RunFolder, SettledRun,
     archive::{self, Bounds},
     cache_key::Key,
     schema,
@@ -14,6 +14,7 @@ use crate::{
     admission::Place,
     error::{ApiError, ApiResult},
     files,
+    http::upload::unfinished,
     packages::{Package, top_folder},
     skills::{Mode, Skill},
     state::App,
@@ -289,7 +290,7 @@ impl App {
         let folder = self.config.requests_dir().join(request_id);
         let bounds = Bounds::for_upload(self.config.upload_max);
         tokio::task::spawn_blocking(move || {
-            let (incoming, uploads) = (folder.join(format!(".incoming-{}", Uuid::new_v4())), folder.join("uploads"));
+            let (incoming, uploads) = (unfinished(&folder), folder.join("uploads"));
             let names = archive::unpack(&archive, &incoming, bounds).map_err(|error| {
                 let _ = files::remove_tree(&incoming);
                 error.into_api()
@@ -394,12 +395,15 @@ impl App {
         let (id, from) = (run_id.clone(), uploads);
         tokio::task::spawn_blocking(move || {
             let folder = RunFolder::at(runs.join(format!("{NEW}{id}")));
-            folder.create(&record)?;
-            if let Some(from) = from {
-                files::copy_tree(&from, &folder.uploads())?;
+            let made = folder
+                .create(&record)
+                .and_then(|()| from.map_or(Ok(()), |from| files::copy_tree(&from, &folder.uploads())));
+            match made {
+                Ok(()) => folder.write_status(RunStatus::Queued, &json!([]), None, timeout),
+                // What cannot be removed either, the next start removes.
+                Err(_) => drop(files::remove_tree(folder.path())),
             }
-            folder.write_status(RunStatus::Queued, &json!([]), None, timeout);
-            Ok::<_, std::io::Error>(())
+            made
         })
         .await??;
         request.run_id = Some(run_id.clone());
@@ -412,9 +416,16 @@ impl App {
             stored?;
             return Err(ApiError::conflict("the request has been started already"));
         }
-        let runs = self.config.runs_dir();
-        let id = run_id.clone();
-        tokio::task::spawn_blocking(move || settle_name(&runs, &id)).await??;
+        let (runs, id) = (self.config.runs_dir(), run_id.clone());
+        let named = tokio::task::spawn_blocking(move || {
+            settle_name(&runs, &id).inspect_err(|_| drop(files::remove_tree(&runs.join(format!("{NEW}{id}")))))
+        });
+        if let Err(error) = named.await? {
+            // Its row is there, and nobody would ever start it.
+            let failed = SettledRun::failed("RUN_FOLDER_MISSING", format!("the run's folder cannot be made: {error}"));
+            self.settle(&run, failed, None).await;
+            return Err(error.into());
+        }
         self.enqueue(run, place);
         Ok(Created { request_id, cache_hit: false, status: Some(RunStatus::Queued) })
     }
@@ -460,7 +471,7 @@ fn object(value: Value, what: &str) -> ApiResult<Map<String, Value>> {
 
 /// Unpacks and checks a temporary skill. Blocking.
 fn install_temp(folder: &Path, package: &Path, bounds: Bounds, engines: &[String]) -> ApiResult<Skill> {
-    let (incoming, target) = (folder.join(format!(".skill-{}", Uuid::new_v4())), folder.join("skill"));
+    let (incoming, target) = (unfinished(folder), folder.join("skill"));
     let result = (|| {
         archive::unpack(package, &incoming, bounds).map_err(archive::ArchiveError::into_api)?;
         let top = top_folder(&incoming).map_err(ApiError::bad_request)?;

@@ -20,6 +20,7 @@ mod prompt;
 mod recorder;
 mod recovery;
 pub(crate) mod schema;
+pub(crate) mod sink;
 mod skill_copy;
 mod upkeep;
 

@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
+    os::unix::fs::FileExt,
+    path::Path,
     sync::Arc,
 };
 use tokio::sync::{mpsc, watch};
@@ -49,8 +51,8 @@ pub(super) struct Recording {
 #[derive(Debug)]
 pub(super) struct Recorder {
     writer: Writer,
-    rasp: File,
-    orchestrator: File,
+    rasp: Beside,
+    orchestrator: Beside,
     rasp_seq: u64,
     run_id: String,
     engine: String,
@@ -76,8 +78,7 @@ impl Recorder {
         attempt: u32,
         bell: Arc<watch::Sender<Mark>>,
     ) -> io::Result<Self> {
-        let append =
-            |stem| OpenOptions::new().create(true).append(true).open(folder.audit_file(stem, attempt, "jsonl"));
+        let append = |stem| Beside::open(&folder.audit_file(stem, attempt, "jsonl"));
         Ok(Self {
             writer: Writer::open(&folder.audit(), run_id, engine, attempt, bell)?,
             rasp: append("events")?,
@@ -98,8 +99,7 @@ impl Recorder {
             drafts.iter().filter(|d| matches!(d.kind, kind::STATE | kind::STARTED | kind::COMPLETED | kind::FAILED))
         {
             let line = json!({"ts": rfc3339(draft.at), "attempt_number": self.attempt, "type": draft.kind, "data": draft.data});
-            // Kept beside the events for older tools; the events themselves are what counts.
-            let _ = writeln!(self.orchestrator, "{line}");
+            self.orchestrator.line(&line);
         }
         if let Err(error) = self.writer.append(drafts) {
             tracing::error!(run = %self.run_id, %error, "events cannot be written");
@@ -114,7 +114,7 @@ impl Recorder {
             "data": data, "attempt_number": self.attempt,
             "raw_ref": {"stream": raw.stream, "byte_from": raw.from, "byte_to": raw.to},
         });
-        let _ = writeln!(self.rasp, "{line}");
+        self.rasp.line(&line);
     }
 
     /// Records until every sender is gone.
@@ -202,6 +202,48 @@ fn shortened(text: &str) -> (String, bool) {
         end -= 1;
     }
     (text.get(..end).unwrap_or_default().to_owned(), true)
+}
+
+/// A log of JSON lines, kept beside the events for older tools: a line that cannot be written is left out. What counts are
+/// the events.
+#[derive(Debug)]
+struct Beside {
+    file: File,
+    size: u64,
+}
+
+impl Beside {
+    /// Opens or makes it; half a line that a crash left is cut off.
+    fn open(path: &Path) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
+        let end = file.metadata()?.len();
+        let mut size = end;
+        let mut piece = [0; 4096];
+        while size > 0 {
+            let from = size.saturating_sub(piece.len() as u64);
+            let part = piece.get_mut(..usize::try_from(size - from).unwrap_or_default()).unwrap_or_default();
+            file.read_exact_at(part, from)?;
+            if let Some(at) = part.iter().rposition(|byte| *byte == b'\n') {
+                size = from + at as u64 + 1;
+                break;
+            }
+            size = from;
+        }
+        if size < end {
+            file.set_len(size)?;
+        }
+        Ok(Self { file, size })
+    }
+
+    /// One line in one write.
+    fn line(&mut self, line: &Value) {
+        let line = format!("{line}\n");
+        match self.file.write_all(line.as_bytes()) {
+            Ok(()) => self.size += line.len() as u64,
+            // No half line before the next one.
+            Err(_) => drop(self.file.set_len(self.size)),
+        }
+    }
 }
 
 /// The last few lines.

@@ -8,7 +8,7 @@
 //! | `.new-` folder with a row | gets its name |
 //! | `.new-` folder without a row | removed |
 //! | ended, its last event missing | gets it |
-//! | upload that was being received | removed |
+//! | upload that was being received or unpacked, file that was being written | removed |
 //! | a request's folder whose row never came, folders of removed runs | removed |
 
 use super::{
@@ -23,7 +23,7 @@ use crate::{
     state::App,
     store::{Run, RunStatus, StoreError},
 };
-use std::{collections::HashSet, fs, sync::Arc};
+use std::{collections::HashSet, fs, path::Path, sync::Arc};
 
 impl App {
     /// Settles it; what takes time (ending processes) goes on in the background, before any of it can run again.
@@ -34,6 +34,12 @@ impl App {
         let settled = tokio::task::spawn_blocking(move || {
             name_folders(&runs, &known);
             remove_uploads(&requests);
+            crate::files::remove_temporary(&runs, &|_| false);
+            for run_id in known {
+                // What the engine wrote and what it was given are not ours.
+                let ours = |folder: &Path| !(folder.ends_with("artifacts") || folder.ends_with("uploads"));
+                crate::files::remove_temporary(&runs.join(run_id), &ours);
+            }
         })
         .await;
         if let Err(error) = settled {
@@ -108,19 +114,22 @@ impl App {
     }
 }
 
-/// Uploads of a worker that was killed: beside the requests' folders and in them.
-fn remove_uploads(requests: &std::path::Path) {
-    let files = |folder: &std::path::Path| fs::read_dir(folder).into_iter().flatten().flatten();
-    for entry in files(requests).chain(files(requests).flat_map(|entry| files(&entry.path()))) {
-        if entry.file_name().to_string_lossy().starts_with(UNFINISHED)
-            && let Err(error) = fs::remove_file(entry.path())
-        {
-            tracing::warn!(file = %entry.path().display(), %error, "an unfinished upload stays");
+/// Uploads of a worker that was killed, as they came and as they were unpacked: beside the requests' folders and in them.
+fn remove_uploads(requests: &Path) {
+    let files = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
+    for folder in files(requests).map(|entry| entry.path()).chain([requests.to_owned()]) {
+        crate::files::remove_temporary(&folder, &|_| false);
+        for entry in files(&folder).filter(|entry| entry.file_name().to_string_lossy().starts_with(UNFINISHED)) {
+            let path = entry.path();
+            let removed = if path.is_dir() { crate::files::remove_tree(&path) } else { fs::remove_file(&path) };
+            if let Err(error) = removed {
+                tracing::warn!(file = %path.display(), %error, "an unfinished upload stays");
+            }
         }
     }
 }
 
-fn name_folders(runs: &std::path::Path, known: &HashSet<String>) {
+fn name_folders(runs: &Path, known: &HashSet<String>) {
     let Ok(entries) = fs::read_dir(runs) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();

@@ -4,16 +4,24 @@ use super::{RunFolder, output_schema::Contract};
 use crate::{files, skills::Skill};
 use std::{fmt::Write, fs, io, path::PathBuf};
 
-/// Copies to `<run>/.<engine>/skills/<id>` and appends to the copy's SKILL.md.
+/// Copies to `<run>/.<engine>/skills/<id>` and appends to the copy's SKILL.md; the copy appears whole.
 pub(super) fn copy(skill: &Skill, contract: &Contract, folder: &RunFolder, engine: &str) -> io::Result<PathBuf> {
     let target = folder.path().join(format!(".{engine}")).join("skills").join(&skill.id);
     files::remove_tree(&target)?;
-    files::copy_tree(&skill.path, &target)?;
-    let document = target.join("SKILL.md");
-    let mut text = fs::read_to_string(&document)?;
-    text.push_str(&sections(contract, folder));
-    files::write_atomic(&document, text.as_bytes())?;
-    Ok(target)
+    let coming = files::temporary(&target);
+    let made = (|| {
+        files::copy_tree(&skill.path, &coming)?;
+        let document = coming.join("SKILL.md");
+        let mut text = fs::read_to_string(&document)?;
+        text.push_str(&sections(contract, folder));
+        files::write_atomic(&document, text.as_bytes())?;
+        fs::rename(&coming, &target)
+    })();
+    if made.is_err() {
+        // The error that counts is the first one.
+        let _ = files::remove_tree(&coming);
+    }
+    made.map(|()| target)
 }
 
 fn sections(contract: &Contract, folder: &RunFolder) -> String {

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     error::{ApiError, ApiResult},
     http::upload::{self, Received},
-    runs::{NewJob, schema},
+    runs::{NewJob, schema, sink::Sink},
     skills::Skill,
 };
 use axum::{
@@ -136,15 +136,14 @@ async fn start(visit: &Visit, job: NewJob, sent: Sent) -> ApiResult<String> {
     let archive = Archive(upload::unfinished(&folder));
     let (path, files, names) = (archive.0.clone(), sent.files, sent.names);
     tokio::task::spawn_blocking(move || {
-        let mut zip = ZipWriter::new(File::create_new(&path)?);
+        let mut zip = ZipWriter::new(Sink::new(File::create_new(&path)?));
         let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored).large_file(true);
         for (key, name) in names {
             let Some(from) = files.get(&format!("input.{key}")) else { continue };
             zip.start_file(name, options).map_err(io::Error::other)?;
             io::copy(&mut File::open(from)?, &mut zip)?;
         }
-        zip.finish().map_err(io::Error::other)?;
-        Ok::<_, io::Error>(())
+        zip.finish().map_err(io::Error::other)?.finish()
     })
     .await??;
     let (created, _) = app.upload_job(&created.request_id, archive.0.clone()).await?;

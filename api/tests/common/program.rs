@@ -61,13 +61,20 @@ impl Program {
 
     /// Not waited for.
     pub fn spawn(dir: &Path) -> Self {
+        let (mut command, address, notify) = Self::command(dir);
+        Self { child: command.spawn().unwrap(), address, notify }
+    }
+
+    /// How it is started, where it will listen, and where it says that it does.
+    pub fn command(dir: &Path) -> (Command, SocketAddr, UnixDatagram) {
         let host = own_host();
         let port = TcpListener::bind((host, 0)).unwrap().local_addr().unwrap().port();
         let socket = dir.join("notify.sock");
         let _ = fs::remove_file(&socket);
         let notify = UnixDatagram::bind(&socket).unwrap();
         notify.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_skill-api"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_skill-api"));
+        command
             .env_clear()
             .env("PATH", std::env::var("PATH").unwrap())
             .env("PORT", port.to_string())
@@ -76,10 +83,8 @@ impl Program {
             .env("SKILL_RUNNER_LOCAL_ROOT", dir)
             .env("SKILL_RUNNER_MAX_CONCURRENT", "3")
             .env("NOTIFY_SOCKET", &socket)
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self { child, address: SocketAddr::from((host, port)), notify }
+            .stderr(Stdio::null());
+        (command, SocketAddr::from((host, port)), notify)
     }
 
     /// Waits for READY=1; `false` where another process took the port meanwhile.
@@ -108,18 +113,7 @@ impl Program {
 
     /// The same for an answer that is no JSON, or comes in pieces.
     pub fn try_text(&self, method: &str, path: &str, kind: &str, body: &[u8]) -> Option<String> {
-        let mut stream = TcpStream::connect(self.address).ok()?;
-        stream.set_read_timeout(Some(HANG)).ok()?;
-        let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
-        stream.write_all(head.as_bytes()).ok()?;
-        stream.write_all(body).ok()?;
-        let mut raw = String::new();
-        stream.read_to_string(&mut raw).ok()?;
-        let (head, body) = raw.split_once("\r\n\r\n")?;
-        head.starts_with("HTTP/1.1 200").then(|| body.to_owned())
+        try_text(self.address, method, path, kind, body)
     }
 
     /// SIGKILL at a moment of the future, from another thread.
@@ -136,6 +130,22 @@ impl Program {
         killer.join().unwrap();
         self.child.wait().unwrap();
     }
+}
+
+/// The body of an answer of 200; a worker that dies meanwhile gives nothing.
+pub fn try_text(address: SocketAddr, method: &str, path: &str, kind: &str, body: &[u8]) -> Option<String> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(HANG)).ok()?;
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).ok()?;
+    stream.write_all(body).ok()?;
+    let mut raw = String::new();
+    stream.read_to_string(&mut raw).ok()?;
+    let (head, body) = raw.split_once("\r\n\r\n")?;
+    head.starts_with("HTTP/1.1 200").then(|| body.to_owned())
 }
 
 impl Drop for Program {

@@ -1,7 +1,7 @@
 //! `skill-init config`: every setting with its value and origin, secrets redacted; or only the check.
 
 use crate::{
-    cli::{Context, output},
+    cli::{Context, examination::scrub::Scrub, output},
     exit::Exit,
     layout::{Layout, Mode},
     settings::{Origin, Settings, Spec, Value, keys},
@@ -56,11 +56,11 @@ fn shown(settings: &Settings, only_set: bool) -> impl Iterator<Item = (&'static 
         .filter(move |(_, _, origin)| !only_set || **origin != Origin::Default)
 }
 
-/// The value as it may be shown; `None` where it is unset.
+/// The value as it may be shown; `None` where it is unset. A command's argument or an address may hold a secret.
 fn printable(value: &Value) -> Option<String> {
     match value {
         Value::Secret(secret) => Some(secret.to_string()),
-        value => value.text(),
+        value => value.text().map(|text| Scrub::default().text(&text)),
     }
 }
 
@@ -117,7 +117,7 @@ fn text(settings: &Settings, layout: &Layout, only_set: bool) -> String {
         for service in &settings.services {
             let words = service.command.iter().map(String::as_str);
             let command = shlex::try_join(words).unwrap_or_else(|_| service.command.join(" "));
-            out.push_str(&format!("{}  {command}\n", service.name));
+            out.push_str(&format!("{}  {}\n", service.name, Scrub::default().text(&command)));
         }
         for name in settings.overrides.keys() {
             out.push_str(&format!("{name}  (built in, tuned)\n"));
@@ -133,7 +133,7 @@ fn json(settings: &Settings, layout: &Layout, only_set: bool) -> Json {
                 Value::Bool(word) => json!(word),
                 Value::Int(number) => json!(number),
                 Value::Float(number) => json!(number),
-                Value::List(words) => json!(words),
+                Value::List(words) => Scrub::default().value(json!(words)),
                 value => json!(printable(value)),
             };
             let entry = json!({ "value": value, "origin": origin.to_string(), "key": spec.key, "unit": spec.unit });
@@ -142,12 +142,13 @@ fn json(settings: &Settings, layout: &Layout, only_set: bool) -> Json {
         .collect();
     let paths: Map<String, Json> =
         paths(layout).into_iter().map(|(name, path)| (name.to_owned(), json!(path))).collect();
+    let services = settings.services.iter().map(|s| json!({ "name": s.name, "command": s.command })).collect();
     json!({
         "mode": mode(layout),
         "file": settings.file,
         "settings": entries,
         "paths": paths,
-        "services": settings.services.iter().map(|s| json!({ "name": s.name, "command": s.command })).collect::<Vec<_>>(),
+        "services": Scrub::default().value(services),
         "tuned": settings.overrides.keys().collect::<Vec<_>>(),
         "warnings": settings.warnings.iter().map(ToString::to_string).collect::<Vec<_>>(),
     })

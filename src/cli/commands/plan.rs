@@ -3,7 +3,11 @@
 use super::apply;
 use crate::{
     apply::preview,
-    cli::{Context, output, start},
+    cli::{
+        Context,
+        examination::{scrub::Scrub, secrets},
+        output, start,
+    },
     exit::Exit,
     plan::{
         Plan,
@@ -37,8 +41,10 @@ pub fn run(args: Args, context: &Context) -> Exit {
     };
     let facts = probe::run(&context.root, &layout, &context.env);
     let plan = start::make_plan(context, &settings, &layout, &facts);
+    // Commands are the operator's, and an argument may be a secret.
+    let scrub = secrets::scrub(&context.env, &settings, &layout, &plan.services);
     if args.json {
-        let services: Vec<_> = plan.services.iter().map(service).collect();
+        let services: Vec<_> = plan.services.iter().map(|spec| scrub.value(service(spec))).collect();
         // Names only: a value may be somebody's secret under a name that we do not know.
         let environment: Vec<&String> = plan.environment.keys().collect();
         output::json(&json!({
@@ -51,7 +57,7 @@ pub fn run(args: Args, context: &Context) -> Exit {
         }));
     } else {
         output::text(&text(&files));
-        output::text(&words(&plan));
+        output::text(&words(&plan, &scrub));
     }
     Exit::OK
 }
@@ -91,7 +97,7 @@ fn service(spec: &ServiceSpec) -> serde_json::Value {
     })
 }
 
-fn words(plan: &Plan) -> String {
+fn words(plan: &Plan, scrub: &Scrub) -> String {
     let mut out = format!("\nconcurrency: {}\n", plan.concurrency.summary());
     for term in &plan.concurrency.terms {
         out.push_str(&format!("  {}: {} ({})\n", term.resource, term.runs, term.inputs));
@@ -101,7 +107,7 @@ fn words(plan: &Plan) -> String {
     let mut rows = vec![["SERVICE", "AFTER", "COMMAND"].map(str::to_owned).to_vec()];
     rows.extend(plan.services.iter().map(|spec| {
         let star = if spec.essential == Essential::Yes { " *" } else { "" };
-        vec![format!("{}{star}", spec.name), spec.after.join(","), spec.command.join(" ")]
+        vec![format!("{}{star}", spec.name), spec.after.join(","), scrub.text(&spec.command.join(" "))]
     }));
     out.push_str(&output::table(&rows));
     out.push_str("* its end ends the container\n");

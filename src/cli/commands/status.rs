@@ -4,6 +4,7 @@ use crate::{
     cli::{
         Context,
         ask::{self, Target},
+        examination::{scrub::Scrub, secrets},
         output,
     },
     control::{
@@ -11,6 +12,7 @@ use crate::{
         render::{self, Style},
     },
     exit::Exit,
+    settings::{Settings, SystemFiles},
 };
 use std::{io::IsTerminal, time::Duration};
 
@@ -41,9 +43,10 @@ pub fn run(args: Args, context: &Context) -> Exit {
     let terminal = std::io::stdout().is_terminal();
     let dumb = context.env.get("NO_COLOR").is_some() || context.env.get("TERM") == Some("dumb");
     let style = if terminal && !dumb { Style::Colour } else { Style::Plain };
+    let scrub = scrub(&args.target.context(context));
     loop {
         match client.status(DEADLINE) {
-            Ok(status) => show(&status, &args, style, terminal && !dumb),
+            Ok(status) => show(&clean(status, &scrub), &args, style, terminal && !dumb),
             Err(error) => return ask::failed(&error),
         }
         match args.watch {
@@ -51,6 +54,18 @@ pub fn run(args: Args, context: &Context) -> Exit {
             Some(every) => std::thread::sleep(every.max(Duration::from_millis(100))),
         }
     }
+}
+
+/// Services say what they like in `STATUS=`, and a left-over process has an argument list.
+fn scrub(context: &Context) -> Scrub {
+    let settings = Settings::load_tolerant(&context.env, &SystemFiles::at(context.root.join("/")));
+    secrets::scrub(&context.env, &settings, &context.layout(&settings), &[])
+}
+
+fn clean(status: Status, scrub: &Scrub) -> Status {
+    let cleaned = serde_json::to_value(&status).map(|value| scrub.value(value));
+    // It was a status before.
+    cleaned.and_then(serde_json::from_value).unwrap_or(status)
 }
 
 fn show(status: &Status, args: &Args, style: Style, clear: bool) {

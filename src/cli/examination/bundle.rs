@@ -1,16 +1,12 @@
 //! The support bundle: one JSON file with what was examined, and no secret.
 //!
 //! In: findings, facts, settings with origins, the plan, the status of the running init, the contract's status
-//! files. Not in: values of secrets, contents of credentials, prompts, logs, environment variables that are no
+//! files. Not in, wherever they stand: values of secrets, contents of credentials, prompts, logs, environment variables that are no
 //! settings (their names are, their values are not).
 
-use super::{
-    examine::{Examination, read_json},
-    scrub::Scrub,
-};
+use super::examine::{Examination, read_json};
 use crate::{
     cli::Context,
-    plan::environment::is_secret,
     settings::{Value as Setting, keys},
     sys::{
         fs::{FsError, write_atomic},
@@ -73,23 +69,7 @@ pub(in crate::cli) fn bundle(context: &Context, found: &Examination) -> Value {
         "status": found.status,
         "files": files,
     });
-    scrub(context, found).value(whole)
-}
-
-/// Everything that is known to be secret: the settings' secrets, and variables whose name says so.
-fn scrub(context: &Context, found: &Examination) -> Scrub {
-    let of_settings = found.settings.secrets().map(|(_, secret)| secret.expose().clone());
-    let ending = |name: &str| {
-        ["KEY", "TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIALS"].iter().any(|end| name.ends_with(end))
-    };
-    let of_environment = context
-        .env
-        .0
-        .iter()
-        .filter(|(name, _)| is_secret(name) || ending(&name.to_ascii_uppercase()))
-        .filter(|(name, _)| !name.ends_with("_FILE"))
-        .map(|(_, value)| value.clone());
-    Scrub::new(of_settings.chain(of_environment))
+    found.scrub.value(whole)
 }
 
 /// Writes the bundle, readable by its owner only.

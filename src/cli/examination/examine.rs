@@ -4,6 +4,8 @@ use super::{
     agents, configuration,
     finding::{Finding, Level},
     machine, running,
+    scrub::Scrub,
+    secrets,
 };
 use crate::{
     cli::{Context, ask::Target, start},
@@ -28,6 +30,8 @@ pub(in crate::cli) struct Examination {
     pub(super) plan: Plan,
     pub(super) status: Option<Status>,
     pub(in crate::cli) findings: Vec<Finding>,
+    /// What must be taken out of everything that is shown; the findings have been through it.
+    pub(super) scrub: Scrub,
 }
 
 impl Examination {
@@ -85,7 +89,11 @@ pub(in crate::cli) fn examine(context: &Context, target: &Target, with_agents: b
     if with_agents {
         findings.extend(agents::agents(context, &settings, &layout));
     }
-    Examination { settings, layout, facts, plan, status, findings }
+    let scrub = secrets::scrub(&context.env, &settings, &layout, &plan.services);
+    for finding in &mut findings {
+        (finding.what, finding.remedy) = (scrub.text(&finding.what), scrub.text(&finding.remedy));
+    }
+    Examination { settings, layout, facts, plan, status, findings, scrub }
 }
 
 /// What the last preparation could not do, from its report.

@@ -14,4 +14,5 @@ pub(super) mod examine;
 pub(super) mod finding;
 mod machine;
 mod running;
-mod scrub;
+pub(super) mod scrub;
+pub(super) mod secrets;

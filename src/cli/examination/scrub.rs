@@ -11,13 +11,13 @@ const SHORTEST: usize = 4;
 
 /// What is taken out.
 #[derive(Debug, Default)]
-pub(super) struct Scrub {
+pub(in crate::cli) struct Scrub {
     secrets: Vec<String>,
 }
 
 impl Scrub {
     /// With these secrets; of two where one contains the other, the longer goes first.
-    pub(super) fn new(secrets: impl Iterator<Item = String>) -> Self {
+    pub(in crate::cli) fn new(secrets: impl Iterator<Item = String>) -> Self {
         let mut secrets: Vec<String> = secrets.filter(|secret| secret.len() >= SHORTEST).collect();
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         secrets.dedup();
@@ -25,10 +25,22 @@ impl Scrub {
     }
 
     /// The value without secrets; names and structure stay.
-    pub(super) fn value(&self, value: Value) -> Value {
+    pub(in crate::cli) fn value(&self, value: Value) -> Value {
         match value {
             Value::String(text) => Value::String(self.text(&text)),
-            Value::Array(all) => all.into_iter().map(|value| self.value(value)).collect(),
+            Value::Array(all) => {
+                // An argument list: `--password` and its value are two texts.
+                let mut hide = false;
+                let item = |value| match value {
+                    Value::String(text) => {
+                        let hidden =
+                            std::mem::replace(&mut hide, announces(text.rsplit(' ').next().unwrap_or_default()));
+                        if hidden && !text.is_empty() { GONE.into() } else { self.text(&text).into() }
+                    }
+                    value => self.value(value),
+                };
+                all.into_iter().map(item).collect()
+            }
             Value::Object(map) => map
                 .into_iter()
                 .map(|(name, value)| {
@@ -44,7 +56,7 @@ impl Scrub {
     }
 
     /// The text without secrets.
-    pub(super) fn text(&self, text: &str) -> String {
+    pub(in crate::cli) fn text(&self, text: &str) -> String {
         let mut text = text.to_owned();
         for secret in &self.secrets {
             text = text.replace(secret.as_str(), GONE);
@@ -62,18 +74,20 @@ impl Scrub {
             out += &if hide_next && !word.is_empty() { GONE.to_owned() } else { scrubbed(word) };
             out += rest;
             if !word.is_empty() {
-                // `--password X`, `Bearer X`, `token: X`
-                let name = word.trim_start_matches('-').trim_end_matches([':', '=']);
-                hide_next = name.eq_ignore_ascii_case("bearer")
-                    || name.eq_ignore_ascii_case("basic")
-                    || ((word.starts_with("--") || word.ends_with([':', '=']))
-                        && !word.contains(['=', '/'])
-                        && says_secret(name))
-                    || (word.ends_with('=') && says_secret(name));
+                hide_next = announces(word);
             }
         }
         out
     }
+}
+
+/// What comes next is a secret: `--password X`, `Bearer X`, `token: X`.
+fn announces(word: &str) -> bool {
+    let name = word.trim_start_matches('-').trim_end_matches([':', '=']);
+    name.eq_ignore_ascii_case("bearer")
+        || name.eq_ignore_ascii_case("basic")
+        || ((word.starts_with("--") || word.ends_with([':', '='])) && !word.contains(['=', '/']) && says_secret(name))
+        || (word.ends_with('=') && says_secret(name))
 }
 
 /// One word: `NAME=value` of a secret name, credentials in an address, or the look of a token.
@@ -162,6 +176,8 @@ mod tests {
         assert_eq!(scrub.text("x --login=hunter2-long;y"), "x --login=[redacted];y");
         let value = scrub.value(json!({"a": ["b hunter2"], "hunter2": 1}));
         assert!(!value.to_string().contains("hunter2"), "{value}");
+        let args = scrub.value(json!(["x", "--password", "s3cr3t", "-v", "Bearer", "abc"]));
+        assert_eq!(args, json!(["x", "--password", "[redacted]", "-v", "Bearer", "[redacted]"]));
     }
 
     #[test]
