@@ -8,13 +8,39 @@ use skill_api::{
     state::{App, StartError},
 };
 use skill_init::{exit::Exit, settings::Environment};
-use std::{io::IsTerminal, process::ExitCode};
+use std::{
+    io::{IsTerminal, Write},
+    process::ExitCode,
+};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
 
+const USAGE: &str = "skill-api: the API worker; everything is set by the environment (skill-init config)\n\n\
+                     Usage: skill-api [--version | --help]\n";
+
+/// What was asked for instead of serving.
+fn asked() -> Option<ExitCode> {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    let answer = match arguments.as_slice() {
+        [] => return None,
+        [one] if one == "--version" || one == "-V" => format!("skill-api {}\n", env!("CARGO_PKG_VERSION")),
+        [one] if one == "--help" || one == "-h" => USAGE.to_owned(),
+        _ => {
+            // Nobody reads it: the exit code says the same.
+            let _ = std::io::stderr().write_all(USAGE.as_bytes());
+            return Some(ExitCode::from(Exit::USAGE.0));
+        }
+    };
+    let written = std::io::stdout().write_all(answer.as_bytes());
+    Some(ExitCode::from(if written.is_ok() { Exit::OK.0 } else { Exit::FAILURE.0 }))
+}
+
 fn main() -> ExitCode {
+    if let Some(exit) = asked() {
+        return exit;
+    }
     let env = Environment::of_process();
     log(&env);
     // The agents run as the same user: they must not read the password in our environment, nor trace us.

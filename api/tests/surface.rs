@@ -260,3 +260,17 @@ fn management_reads_what_the_worker_keeps() {
         assert_eq!(get(path).status, 404, "{path}");
     }
 }
+
+#[test]
+fn the_program_says_its_version_and_serves_only_without_arguments() {
+    let run = |arguments: &[&str]| {
+        let program = std::process::Command::new(env!("CARGO_BIN_EXE_skill-api")).args(arguments).env_clear().output();
+        let output = program.unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    assert_eq!(run(&["--version"]), (Some(0), format!("skill-api {}\n", env!("CARGO_PKG_VERSION"))));
+    assert!(run(&["--help"]).1.contains("Usage: skill-api"));
+    for wrong in [&["serve"][..], &["--version", "x"], &["--port=1"]] {
+        assert_eq!(run(wrong), (Some(2), String::new()), "{wrong:?}");
+    }
+}
