@@ -1,5 +1,11 @@
 //! Everything but jobs over HTTP: alive, skills, engines, models, upgrades, places kept, refusals.
-#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "helpers of tests"
+)]
 
 mod common;
 use common::*;
