@@ -72,7 +72,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let epoch = epoch(root)?;
     let mut made = Vec::new();
     for linkage in [Linkage::Static, Linkage::Dynamic] {
-        let binaries = dist::artefact(root, profile, linkage)?;
+        let binaries = dist::artefact(root, profile, linkage, env::consts::ARCH)?;
         let name = format!("skill-init-{VERSION}-{}-linux-gnu-{}", env::consts::ARCH, linkage.word());
         let stage = out.join(".stage").join(&name);
         stage_into(root, &binaries, &stage, "sbin")?;

@@ -111,7 +111,7 @@ def get(path, credentials=None):
     if credentials:
         request.add_header("Authorization", "Basic " + base64.b64encode(credentials.encode()).decode())
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as refusal:
         return refusal.code, refusal.read().decode()
@@ -173,7 +173,7 @@ def overlays(world):
             node.kubelet.place(static_pod(world, world.folder("pod"), overlay, image))
             seen = []
             wait_for(f"{overlay}: ready",
-                     lambda o=overlay, s=seen: _see(node.kubelet, o, s, lambda x: x["started"] and x["ready"]), 180)
+                     lambda o=overlay, s=seen: _see(node.kubelet, o, s, lambda x: x["started"] and x["ready"]), 600)
             name, shown = node.inspect()
             if overlay == "hardened":
                 same("/ without credentials, for health checks", get("/")[0], 200)
@@ -204,20 +204,20 @@ def kubelet(world):
         node, engine = machine.kubelet, machine.engine
         node.place(static_pod(world, world.folder("pod"), "default"))
         seen = []
-        wait_for("started and ready", lambda: _see(node, "default", seen, lambda s: s["started"] and s["ready"]), 180)
+        wait_for("started and ready", lambda: _see(node, "default", seen, lambda s: s["started"] and s["ready"]), 600)
         name, shown = machine.inspect()
         same("user", shown["Config"]["User"], "10001:10001")
         same("memory limit", shown["HostConfig"]["Memory"], 4 << 30)
         check("no-new-privileges" in str(shown["HostConfig"]["SecurityOpt"]), f"{shown['HostConfig']['SecurityOpt']}")
         engine.docker("exec", name, "skill-init", "stop", "api")
-        wait_for("unready while the worker is down", lambda: _see(node, "default", seen, lambda s: not s["ready"]), 120)
+        wait_for("unready while the worker is down", lambda: _see(node, "default", seen, lambda s: not s["ready"]), 600)
         engine.docker("exec", name, "skill-init", "start", "api")
-        wait_for("ready again", lambda: _see(node, "default", seen, lambda s: s["ready"]), 120)
+        wait_for("ready again", lambda: _see(node, "default", seen, lambda s: s["ready"]), 600)
         # The probe's own target goes away: liveness fails and the kubelet restarts the container.
         engine.docker("exec", name, "skill-init", "stop", "gateway")
-        wait_for("restarted by liveness", lambda: _see(node, "default", seen, lambda s: s["restartCount"] >= 1), 240)
+        wait_for("restarted by liveness", lambda: _see(node, "default", seen, lambda s: s["restartCount"] >= 1), 600)
         last = wait_for("ready after the restart",
-                        lambda: _see(node, "default", seen, lambda s: s["restartCount"] >= 1 and s["ready"]), 240)
+                        lambda: _see(node, "default", seen, lambda s: s["restartCount"] >= 1 and s["ready"]), 600)
         ended = (last.get("lastState") or {}).get("terminated") or {}
         same("exit code of the stopped container", ended.get("exitCode"), 0)
     return " -> ".join(seen)
@@ -281,7 +281,7 @@ def autoscaled(world):
         more = replicas(seen[name][1], 1, target)
         same("replicas wanted for it", more, min(2, scaler["maxReplicas"]))
         box.sh(f"touch {GATE}")
-        wait_for("none waits, none runs", lambda: _samples_are(look(), {name: 0.0, "skill_runner_jobs_running": 0.0}), 120)
+        wait_for("none waits, none runs", lambda: _samples_are(look(), {name: 0.0, "skill_runner_jobs_running": 0.0}), 600)
         same("replicas wanted then", replicas(0.0, more, target), scaler["minReplicas"])
         ends = {json.loads(box.http(f"/v1/jobs/{job}")[1])["status"] for job in ids}
         same("how the runs ended", ends, {"succeeded"})

@@ -54,7 +54,7 @@ def read_only(world):
 def nothing_writable(world):
     """Degrade, or refuse with the paths named: never silently."""
     with world.start(*QUIET, "--read-only") as box:
-        wait_for("it is ready or has ended", lambda: not box.running() or box.http("/readyz", 8079)[0] == 200, 60)
+        wait_for("it is ready or has ended", lambda: not box.running() or box.http("/readyz", 8079)[0] == 200)
         log = box.logs()
         check("/data" in log, f"/data is named: {log[-800:]}")
         return f"ready, {expect.agrees(box)}" if box.running() else f"exit {box.inspect('.State.ExitCode')}, paths named"
@@ -82,7 +82,7 @@ def no_capabilities(world):
 def powerless_root(world):
     """No CAP_SETUID, no CAP_CHOWN."""
     with world.start(*QUIET, "--cap-drop", "ALL", "--user", "0") as box:
-        wait_for("it is ready or has ended", lambda: not box.running() or box.http("/readyz", 8079)[0] == 200, 60)
+        wait_for("it is ready or has ended", lambda: not box.running() or box.http("/readyz", 8079)[0] == 200)
         log = box.logs()
         if box.running():
             return f"ready: {rights(box, uid='0')}, {expect.agrees(box)}"

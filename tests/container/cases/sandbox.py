@@ -1,4 +1,4 @@
-"""codex's own sandbox, the real one from npm: which seccomp profile lets it work, in Docker and under a real kubelet.
+"""The real codex from npm: which seccomp profile lets its own sandbox work, in Docker and under a real kubelet, and its login.
 
 Everything else is as production has it: uid 10001, no capability, no new privileges, a read-only root.
 """
@@ -72,7 +72,7 @@ def kubelet(world):
             pod["spec"]["containers"][0]["env"] += [{"name": n, "value": v} for n, v in (
                 pair.split("=", 1) for pair in PATIENT[1::2])]
             node.kubelet.place(pod)
-            wait_for(f"{kind}: ready", lambda: (node.kubelet.container("hardened") or {}).get("ready"), 180)
+            wait_for(f"{kind}: ready", lambda: (node.kubelet.container("hardened") or {}).get("ready"), 600)
             name, shown = node.inspect()
             check(shown["HostConfig"]["ReadonlyRootfs"], "the root is writable")
             state = dict(line.split(":\t", 1) for line in
@@ -86,3 +86,25 @@ def kubelet(world):
             words.append(f"{kind}: {'confined' if got else 'not confined'}, {evidence}")
             node.kubelet.remove()
     return " / ".join(words)
+
+
+@case("exec: the real codex, logged in from bash in the container, is ready for the service and stays so after a restart")
+def login(world):
+    """`docker exec ... bash`, `codex login`: with a key, the form that asks no server."""
+    home, data = world.volume(), world.volume()
+    # codex itself is read from the folder; the agents' home is a volume, as the documents have it.
+    mounts = ("-v", f"{codex(world)}:/opt/cache", "-v", f"{home}:/opt/cache/skill-runner/agent-home", "-v", f"{data}:/data")
+    quiet = ("-e", "SKILL_INIT_ENSURE=off", *PATIENT)
+    with world.start(*quiet, *mounts) as box:
+        box.ready()
+        before = json.loads(box.exec("skill-init", "agents", "auth", "--json", check=False).out)["codex"]
+        check(not before["auth_ready"], f"ready before the login: {before}")
+        box.exec("bash", "-ic", "echo sk-of-the-suite | codex login --with-api-key")
+        same("mode and owner", box.sh("stat -c '%a %u' $HOME/.codex/auth.json"), "600 10001")
+    with world.start(*quiet, *mounts) as box:
+        box.ready()
+        done = box.exec("skill-init", "agents", "auth", "--json", check=False)
+        after = json.loads(done.out)["codex"]
+        check(after["auth_ready"], f"not ready after the login: {after}")
+        check("sk-of-the-suite" not in done.out + done.err + box.logs(), "the key is shown")
+        return f"before: {before['reasons'][0][:120]}; after a restart: ready"

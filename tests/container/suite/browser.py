@@ -65,7 +65,7 @@ class Browser:
         os.close(self.to_look)
         shutil.rmtree(self.profile, ignore_errors=True)
 
-    def call(self, method, session=None, seconds=60, **parameters):
+    def call(self, method, session=None, seconds=240, **parameters):
         """One DevTools command; its result."""
         self.number += 1
         message = {"id": self.number, "method": method, "params": parameters}

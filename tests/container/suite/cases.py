@@ -12,7 +12,7 @@ import traceback
 from .shell import CommandError, say
 
 ALL = []
-LIMIT = 300  # seconds for one case: a hang becomes a failure, not a stuck CI
+LIMIT = 900  # seconds for one case: a hang becomes a failure, not a stuck CI
 
 
 class Skip(Exception):

@@ -44,7 +44,7 @@ class Container:
         shown = self.engine.docker("logs", self.name, check=False)
         return shown.out + shown.err
 
-    def exec(self, *argv, user=None, check=True, env=(), timeout=60):
+    def exec(self, *argv, user=None, check=True, env=(), timeout=240):
         """`docker exec`."""
         flags = ["-u", user] if user else []
         for pair in env:
@@ -60,19 +60,19 @@ class Container:
         flags = [word for header in headers for word in ("-H", header)]
         if body is not None:
             flags += ["--data-binary", body]
-        shown = self.inside("curl", "-sS", "-m", "10", "-X", method, "-w", "\n%{http_code}", *flags,
+        shown = self.inside("curl", "-sS", "-m", "60", "-X", method, "-w", "\n%{http_code}", *flags,
                             f"http://127.0.0.1:{port}{path}", check=False)
         if shown.code != 0:
             return 0, shown.err.strip()
         text, _, status = shown.out.rpartition("\n")
         return int(status), text
 
-    def inside(self, *argv, check=True, timeout=60):
+    def inside(self, *argv, check=True, timeout=240):
         """A program of this machine in the container's network namespace."""
         pid = self.inspect(".State.Pid")
         return run(["nsenter", "-n", "-t", pid, "--", *argv], check=check, timeout=timeout)
 
-    def ready(self, seconds=90):
+    def ready(self, seconds=240):
         """Wait until the container answers that it is ready; the answer."""
         def look():
             if not self.running():
@@ -100,13 +100,13 @@ class Container:
     def stop(self, seconds=None):
         """`docker stop`; the exit code."""
         grace = ["-t", str(seconds)] if seconds is not None else []
-        self.engine.docker("stop", *grace, self.name, timeout=120)
+        self.engine.docker("stop", *grace, self.name, timeout=300)
         return self.inspect(".State.ExitCode")
 
     def kill(self, signal):
         """`docker kill -s`."""
         self.engine.docker("kill", "-s", signal, self.name)
 
-    def wait(self, seconds=120):
+    def wait(self, seconds=300):
         """`docker wait`: the exit code."""
         return int(self.engine.docker("wait", self.name, timeout=seconds).text)

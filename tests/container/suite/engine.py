@@ -93,7 +93,7 @@ class Engine:
             self.process.kill()
             self.process.wait()
 
-    def docker(self, *argv, timeout=120, check=True, stdin=None, env=None):
+    def docker(self, *argv, timeout=300, check=True, stdin=None, env=None):
         """Run the docker client against this engine."""
         return run([CLIENT, *argv], timeout=timeout, check=check, stdin=stdin, env={**self.env, **(env or {})})
 

@@ -113,7 +113,7 @@ class Kubelet:
         for path in self.pods.iterdir():
             path.unlink()
         try:
-            wait_for("the pods are gone", lambda: not self.engine.docker("ps", "-q").text, 90)
+            wait_for("the pods are gone", lambda: not self.engine.docker("ps", "-q").text, 300)
         except AssertionError:
             pass  # the engine's own clean-up removes them
         self.process.terminate()
@@ -136,13 +136,13 @@ class Kubelet:
     def remove(self):
         """Take the pod away and wait until its containers are gone."""
         (self.pods / "pod.json").unlink()
-        wait_for("the pod is gone", lambda: not self.engine.docker("ps", "-q").text, 120)
+        wait_for("the pod is gone", lambda: not self.engine.docker("ps", "-q").text, 300)
 
     def container(self, pod):
         """Status of the first container of the pod of this name, or None."""
         if self.process.poll() is not None:
             raise AssertionError(f"the kubelet ended with {self.process.returncode}: {self.last_words()}")
-        with urllib.request.urlopen(f"http://127.0.0.1:{READ_ONLY_PORT}/pods", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{READ_ONLY_PORT}/pods", timeout=60) as answer:
             items = json.load(answer)["items"] or []
         for item in items:
             if item["metadata"]["name"] != f"{pod}-{NODE}":

@@ -45,7 +45,7 @@ def run(argv, *, timeout=120, check=True, env=None, cwd=None, stdin=None):
     return result
 
 
-def wait_for(what, look, seconds=60, every=0.05):
+def wait_for(what, look, seconds=240, every=0.05):
     """Look until `look()` is truthy and return that; after the (generous) deadline raise AssertionError."""
     deadline = time.monotonic() + seconds
     last = None

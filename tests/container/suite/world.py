@@ -36,7 +36,7 @@ class World:
         """A fresh folder on this machine, for bind mounts."""
         return tempfile.mkdtemp(prefix=f"{name}.", dir=self.scratch.name)
 
-    def run(self, *argv, timeout=120, check=True, network="none"):
+    def run(self, *argv, timeout=300, check=True, network="none"):
         """`docker run --rm`: one-off, its Result."""
         return self.engine.docker("run", "--rm", "--network", network, *argv, timeout=timeout, check=check)
 
