@@ -3,21 +3,23 @@
 use super::{
     carry_out::carry_out,
     observe::observe,
-    report::{Report, Summary},
+    report::{Outcome, Report, StepReport, Summary},
 };
 use crate::{
     agents::catalogue::{Catalogue, CatalogueError},
     layout::Layout,
     plan::{
         self,
-        files::{FilesPlan, Note, Wishes},
+        files::{FilesPlan, Need, Note, What, Wishes},
     },
     settings::{Settings, keys},
     sys::{
-        fs::{Dir, Expect, NewFile, Owner, replace},
+        fs::{Dir, Expect, FsError, NewFile, Owner, replace},
         utc::Utc,
+        volume,
     },
 };
+use nix::errno::Errno;
 use serde::Deserialize;
 use std::{path::PathBuf, time::Instant};
 
@@ -87,21 +89,50 @@ pub fn preview(wanted: &Wanted) -> FilesPlan {
 
 /// The preparation of a start. Writes the report where anything changed, or is not as it shall be.
 pub fn prepare(wanted: &Wanted) -> Report {
-    let report = go(wanted, plan::files::plan);
+    let report = go(wanted, plan::files::plan, unwritable);
     let same = || last_report(wanted).is_some_and(|last| last.summary.outcome == "ok" && last.notes == report.notes);
     if report.summary.steps_total > 0 || !same() { write_report(wanted, report) } else { report }
 }
 
 /// Imports credentials and nothing else.
 pub fn import(wanted: &Wanted) -> Report {
-    go(wanted, plan::files::plan_import)
+    go(wanted, plan::files::plan_import, |_, _| None)
 }
 
-fn go(wanted: &Wanted, plan: fn(&Wishes<'_>, &plan::files::Observed) -> FilesPlan) -> Report {
+/// A prepared volume may be mounted read-only or belong to somebody else: nothing is to be made, and the worker could
+/// write nothing.
+fn unwritable(layout: &Layout, steps: &[StepReport]) -> Option<StepReport> {
+    if steps.iter().any(|step| step.need == Need::Required && step.outcome != Outcome::Done) {
+        return None;
+    }
+    let (path, errno) = [layout.data.clone(), layout.runs()].into_iter().find_map(|path| {
+        let errno = volume::writable(&path, true).err()?;
+        Some((path, errno))
+    })?;
+    let error = FsError::sys("write in", path.clone(), Errno::from_raw(errno));
+    Some(StepReport {
+        what: What::Folder,
+        path,
+        action: "look at".to_owned(),
+        reason: "runs and the worker's database are written there".to_owned(),
+        need: Need::Required,
+        outcome: Outcome::Failed,
+        detail: Some(format!("failed to {error}")),
+        mend: super::mend::mend(&error),
+        micros: 0,
+    })
+}
+
+fn go(
+    wanted: &Wanted,
+    plan: fn(&Wishes<'_>, &plan::files::Observed) -> FilesPlan,
+    after: fn(&Layout, &[StepReport]) -> Option<StepReport>,
+) -> Report {
     let start = Instant::now();
     let wishes = wanted.wishes();
     let plan = plan(&wishes, &observe(&wishes));
-    let steps = carry_out(&wishes, &plan);
+    let mut steps = carry_out(&wishes, &plan);
+    steps.extend(after(&wanted.layout, &steps));
     Report::new(Utc::now().rfc3339(), start.elapsed().as_secs_f64() * 1000.0, steps, plan.notes)
 }
 
