@@ -8,6 +8,11 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "tests start the binary under test")]
 
+#[path = "supervise/fixture.rs"]
+#[allow(dead_code, reason = "the supervise suite uses all of it")]
+mod fixture;
+
+use fixture::{lines, until};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -52,7 +57,7 @@ impl Init {
             .spawn()
             .unwrap();
         let init = Self { dir, child };
-        let (code, words) = init.ask(&["wait", "--ready", "--timeout", "60s"]);
+        let (code, words) = init.ask(&["wait", "--ready", "--timeout", "300s"]);
         assert_eq!(code, Some(0), "{words}{}", init.log());
         init
     }
@@ -74,12 +79,7 @@ impl Init {
         status["services"].as_array().unwrap().iter().find(|service| service["name"] == name).unwrap().clone()
     }
     fn until(&self, name: &str, state: &str) -> Value {
-        loop {
-            let service = self.service(name);
-            if service["state"] == state {
-                return service;
-            }
-        }
+        until(|| Some(self.service(name)).filter(|service| service["state"] == state))
     }
 }
 
@@ -102,7 +102,7 @@ fn an_operator_stops_starts_and_restarts_a_service() {
     let second = init.until("one", "ready");
     assert_ne!(first["pid"], second["pid"]);
     assert_eq!(init.ask(&["restart", "one"]).0, Some(0));
-    while init.until("one", "ready")["pid"] == second["pid"] {}
+    until(|| (init.until("one", "ready")["pid"] != second["pid"]).then_some(()));
     let (code, words) = init.ask(&["stop", "nobody"]);
     assert_eq!(code, Some(69));
     assert!(words.contains("one"), "the names that there are: {words}");
@@ -127,12 +127,7 @@ fn a_reload_takes_the_new_service_and_leaves_the_old_one_alone() {
     let two = "[service.one]\ncommand = [\"sleep\", \"1000\"]\n[service.two]\ncommand = [\"sleep\", \"1000\"]\n";
     std::fs::write(init.at("init.toml"), two).unwrap();
     assert_eq!(init.ask(&["reload"]).0, Some(0));
-    loop {
-        let words = init.ask(&["status", "--json"]).1;
-        if words.contains("\"two\"") {
-            break;
-        }
-    }
+    until(|| init.ask(&["status", "--json"]).1.contains("\"two\"").then_some(()));
     init.until("two", "ready");
     assert_eq!(init.service("one")["pid"], before["pid"]);
     // A mistake in the file is no reason to be unhealthy.
@@ -154,12 +149,7 @@ exec sleep 1000
 "#;
 
 fn told(init: &Init, what: &str) -> String {
-    loop {
-        match std::fs::read_to_string(init.at(&format!("out.{what}"))) {
-            Ok(text) if text.ends_with('\n') => return text.trim().to_owned(),
-            _ => std::thread::yield_now(),
-        }
-    }
+    lines(&init.at(&format!("out.{what}")), 1).trim().to_owned()
 }
 
 #[test]

@@ -99,7 +99,8 @@ impl Tui {
                 let rest = self.seen.split_off(at + text.len());
                 return std::mem::replace(&mut self.seen, rest);
             }
-            let ready = poll(&mut [PollFd::new(master.as_fd(), PollFlags::POLLIN)], PollTimeout::from(60_000_u16));
+            let ready =
+                poll(&mut [PollFd::new(master.as_fd(), PollFlags::POLLIN)], PollTimeout::try_from(300_000).unwrap());
             assert_eq!(ready, Ok(1), "waiting for {text:?}, seen {:?}", self.seen);
             let mut bytes = [0; 4096];
             let read = master.read(&mut bytes).unwrap_or(0);

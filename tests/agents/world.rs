@@ -12,6 +12,7 @@ use std::{
     os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
 };
 
 pub(crate) const OLD: &str = "codex-cli 1.0.0";
@@ -99,7 +100,9 @@ impl World {
     pub(crate) fn reached(&self) -> Pid {
         let group = fs::read_to_string(self.path("bin/reached")).unwrap().trim().to_owned();
         let noted = || fs::read_to_string(self.path("cache/npm/.skill-init/lock")).unwrap_or_default();
+        let end = Instant::now() + Duration::from_secs(300);
         while noted().split_whitespace().nth(2) != Some(group.as_str()) {
+            assert!(Instant::now() < end, "init never noted npm's group {group}: {}", noted());
             std::thread::yield_now();
         }
         Pid::from_raw(group.parse().unwrap())

@@ -203,7 +203,8 @@ fn table(inits: &[Init], rows: &[(&Case, Vec<Result>)], mode: Mode) -> String {
         text,
         "{how} A failure is not always a fault: some inits promise less on purpose (tini signals one process \
          unless `-g` is given, and leaves what its child left behind to the kernel). The columns `as tini` and `as dumb-init` \
-         are skill-init called by that name; it must pass there what the program of that name passes.\n"
+         are skill-init called by that name; it must pass there what the program of that name passes. \
+         A peer that loses a race on some days passes on others: dumb-init with a signal that is pending at start.\n"
     );
     let names: Vec<&str> = inits.iter().map(|init| init.name).collect();
     let _ = writeln!(text, "| case | {} |\n| --- |{}", names.join(" | "), " :-: |".repeat(names.len()));

@@ -6,6 +6,7 @@ use std::{
     net::TcpStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 /// ttyd from SKILL_INIT_TEST_TTYD, PATH, or where the recipe of the container suite puts it.
@@ -260,10 +261,12 @@ fn the_whole_chain_from_the_browsers_socket_to_the_agent_works_under_the_real_in
     assert_eq!(whole.ask(&["restart", "ttyd"]).0, Some(0));
     // The restart ends the session; the next one gets a fresh menu.
     while session.until("never printed").is_some() {}
+    let end = Instant::now() + Duration::from_secs(300);
     let mut next = loop {
         if let Some(session) = WebSocket::try_open_at(whole.terminal) {
             break session;
         }
+        assert!(Instant::now() < end, "no session after the restart");
     };
     next.until("(q leaves): ").unwrap();
     assert!(get(whole.http, "/metrics").1.contains(r#"skill_init_service_restarts_total{service="ttyd"}"#));

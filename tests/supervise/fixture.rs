@@ -12,7 +12,7 @@ use std::{
 use tempfile::TempDir;
 
 /// Long enough for a loaded machine; nothing waits this long when it works.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(300);
 
 pub(crate) struct Init {
     pub(crate) dir: TempDir,
