@@ -5,6 +5,7 @@
 //! (or `SOURCE_DATE_EPOCH`). What has been packed is unpacked again and run before its checksum is written.
 
 use crate::dist::{self, Linkage};
+use skill_init::sys::utc::Utc;
 use std::{
     env,
     fmt::Write,
@@ -84,7 +85,7 @@ pub(crate) fn run(args: &[String]) -> Result<(), String> {
             made.push(debian(root, &binaries, &out, &epoch)?);
         }
     }
-    made.extend(components(root, &out)?);
+    made.extend(components(root, &out, &epoch)?);
     let mut sums = String::new();
     for file in &made {
         let sum = ran(Command::new("sha256sum").arg("--").arg(name_of(file)).current_dir(&out))?;
@@ -221,7 +222,7 @@ fn check_debian(package: &Path, into: &Path) -> Result<(), String> {
 }
 
 /// What is in the programs: CycloneDX, one file per program, by cargo-cyclonedx.
-fn components(root: &Path, out: &Path) -> Result<Vec<PathBuf>, String> {
+fn components(root: &Path, out: &Path, epoch: &str) -> Result<Vec<PathBuf>, String> {
     if ran(Command::new("cargo-cyclonedx").args(["cyclonedx", "--version"])).is_err() {
         return Err("cargo-cyclonedx is missing: cargo install --locked cargo-cyclonedx".to_owned());
     }
@@ -234,6 +235,7 @@ fn components(root: &Path, out: &Path) -> Result<Vec<PathBuf>, String> {
     for (folder, name) in [("", "skill-init"), ("api", "skill-api")] {
         let from = root.join(folder).join("sbom.cdx.json");
         let text = fs::read_to_string(&from).map_err(|error| format!("{}: {error}", from.display()))?;
+        let text = of_the_commit(&text, epoch)?;
         check_components(name, &text, root)?;
         let to = out.join(format!("{name}-{VERSION}.cdx.json"));
         write(&to, &text, 0o644)?;
@@ -243,6 +245,17 @@ fn components(root: &Path, out: &Path) -> Result<Vec<PathBuf>, String> {
         let _ = fs::remove_file(root.join(folder).join("sbom.cdx.json"));
     }
     Ok(made)
+}
+
+/// The same commit gives the same list: no random serial number, and the commit's time instead of the clock's.
+fn of_the_commit(text: &str, epoch: &str) -> Result<String, String> {
+    let bad = |what: &dyn std::fmt::Display| format!("cargo-cyclonedx wrote a list that cannot be used: {what}");
+    let mut list: serde_json::Value = serde_json::from_str(text).map_err(|error| bad(&error))?;
+    list.as_object_mut().ok_or_else(|| bad(&"no object"))?.remove("serialNumber");
+    let seconds: i64 = epoch.parse().map_err(|error| format!("SOURCE_DATE_EPOCH {epoch}: {error}"))?;
+    let time = Utc(seconds.saturating_mul(1000)).rfc3339();
+    list.pointer_mut("/metadata").ok_or_else(|| bad(&"no metadata"))?["timestamp"] = time.into();
+    serde_json::to_string_pretty(&list).map(|text| text + "\n").map_err(|error| bad(&error))
 }
 
 /// The list names the program, and every direct dependency with version, licence and package URL.
@@ -275,7 +288,7 @@ fn check_components(name: &str, text: &str, root: &Path) -> Result<(), String> {
     let manifest = fs::read_to_string(&manifest).map_err(|error| format!("{}: {error}", manifest.display()))?;
     let direct =
         manifest.split("[dependencies]\n").nth(1).unwrap_or_default().lines().take_while(|line| !line.is_empty());
-    for dependency in direct.filter_map(|line| line.split(' ').next()) {
+    for dependency in direct.filter(|line| !line.starts_with('#')).filter_map(|line| line.split(' ').next()) {
         if !components.iter().any(|c| c.get("name").and_then(|v| v.as_str()) == Some(dependency)) {
             return Err(bad(&format!("does not know {dependency}")));
         }
