@@ -104,7 +104,7 @@ impl Scene {
 }
 
 fn copy(from: &Path, to: &Path) {
-    let _ = fs::remove_dir_all(to);
+    becomes("the copy of the last round goes", || !to.exists() || fs::remove_dir_all(to).is_ok());
     assert!(Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap().success());
 }
 
