@@ -94,6 +94,9 @@ impl Catalogue {
         for engine in &mut engines {
             check_paths(engine)?;
             check_repairs(engine)?;
+            if engine.variables.iter().any(String::is_empty) {
+                return Err(format!("engine.{}: variables: an empty beginning lets every secret through", engine.name));
+            }
             for credential in &mut engine.credentials {
                 let name = &credential.shape_name;
                 credential.shape = shapes.get(name).cloned().ok_or_else(|| {
@@ -270,6 +273,12 @@ mod tests {
         assert!(reason.contains("own url"), "{reason}");
         assert!(config(&format!("format = \"toml\"\n{repair}")).unwrap_err().contains("only JSON"));
         config("format = \"json\"\nrepair = [{ key = \"url\" }]").unwrap();
+    }
+
+    #[test]
+    fn no_engine_is_shown_every_variable() {
+        let reason = Catalogue::merged("[engine.codex]\nvariables = [\"OPENAI_\", \"\"]\n").unwrap_err();
+        assert!(reason.contains("every secret"), "{reason}");
     }
 
     #[test]

@@ -39,36 +39,22 @@ const NAMES: &[&str] = &[
     "PIP_INDEX_URL",
 ];
 
-/// Prefixes of an engine's own variables, its secrets among them.
-fn own(engine: &str) -> &'static [&'static str] {
-    match engine {
-        "codex" => &["OPENAI_", "CODEX_"],
-        "gemini" => &["GEMINI_", "GOOGLE_"],
-        "iflow" => &["IFLOW_"],
-        "opencode" => &["OPENCODE_", "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GEMINI_API_KEY", "OPENROUTER_API_KEY"],
-        "claude" => &["ANTHROPIC_", "CLAUDE_"],
-        "qwen" => &["QWEN_", "DASHSCOPE_"],
-        _ => &[],
-    }
-}
-
-/// Builds it.
+/// Builds it; `own` are the beginnings of the names that the engine's row of the table lets through.
 pub(super) fn of_run(
     env: &Environment,
     layout: &Layout,
-    engine: &str,
+    own: &[String],
     extra: &[String],
     run_id: &str,
     run: &Path,
 ) -> BTreeMap<String, String> {
-    let own = own(engine);
     let mut out: BTreeMap<String, String> = env
         .0
         .iter()
         .filter(|(name, _)| {
             NAMES.contains(&name.as_str())
                 || name.starts_with("LC_")
-                || own.iter().any(|prefix| name.starts_with(prefix))
+                || own.iter().any(|prefix| name.starts_with(prefix.as_str()))
                 || extra.contains(name)
         })
         .map(|(name, value)| (name.clone(), value.clone()))
@@ -94,6 +80,7 @@ pub(super) fn of_run(
 mod tests {
     use super::*;
     use skill_init::{
+        agents::catalogue::Catalogue,
         layout::Mode,
         settings::{Environment, Settings},
     };
@@ -116,8 +103,10 @@ mod tests {
             .into(),
         );
         let layout = Layout::new(&Settings::load(&Environment::default()).unwrap(), Mode::Local("/l".into()));
+        let table = Catalogue::built_in();
+        let own = |engine: &str| table.get(engine).unwrap().variables.clone();
         let names = |engine: &str, extra: &[String]| -> Vec<String> {
-            let env = of_run(&env, &layout, engine, extra, "r", Path::new("/l/r"));
+            let env = of_run(&env, &layout, &own(engine), extra, "r", Path::new("/l/r"));
             env.into_keys()
                 .filter(|name| {
                     name.contains("KEY") || name.contains("PASS") || name.contains("TOKEN") || name.contains("SECRET")
@@ -127,7 +116,7 @@ mod tests {
         assert_eq!(names("codex", &[]), ["OPENAI_API_KEY"]);
         assert_eq!(names("gemini", &[]), ["GEMINI_API_KEY"]);
         assert_eq!(names("iflow", &["MY_PROVIDER_KEY".to_owned()]), ["MY_PROVIDER_KEY"]);
-        let codex = of_run(&env, &layout, "codex", &[], "r", Path::new("/l/r"));
+        let codex = of_run(&env, &layout, &own("codex"), &[], "r", Path::new("/l/r"));
         assert!(codex["PATH"].starts_with("/l/agent-cache/npm/bin:"), "{}", codex["PATH"]);
         assert_eq!((codex["HOME"].as_str(), codex["SKILL_RUNNER_RUN_ID"].as_str()), ("/l/agent-cache/agent-home", "r"));
     }

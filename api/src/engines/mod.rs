@@ -105,15 +105,21 @@ impl Engines {
 
     /// The environment of a run's engine.
     pub fn environment(&self, run: &Run, folder: &Path) -> BTreeMap<String, String> {
-        environment::of_run(&self.env, &self.layout, &run.engine, &self.extra_env, &run.run_id, folder)
+        let own = self.variables(&run.engine);
+        environment::of_run(&self.env, &self.layout, own, &self.extra_env, &run.run_id, folder)
     }
 
     /// The environment of a question to an engine that is no run.
     pub(crate) fn probe_environment(&self, engine: &str) -> BTreeMap<String, String> {
-        let mut env =
-            environment::of_run(&self.env, &self.layout, engine, &self.extra_env, "", &self.layout.agent_home);
+        let own = self.variables(engine);
+        let mut env = environment::of_run(&self.env, &self.layout, own, &self.extra_env, "", &self.layout.agent_home);
         env.remove(process::RUN_ID);
         env
+    }
+
+    /// How the names of its own variables begin.
+    fn variables(&self, engine: &str) -> &[String] {
+        self.catalogue.get(engine).map(|engine| engine.variables.as_slice()).unwrap_or_default()
     }
 
     /// `skill-init`: beside this program, else on PATH.

@@ -196,6 +196,9 @@ pub struct Engine {
     /// Credential files.
     #[serde(default, rename = "credential")]
     pub credentials: Vec<Credential>,
+    /// How the names of the variables begin that its runs see beside everybody's, its secrets among them.
+    #[serde(default)]
+    pub variables: Vec<String>,
     /// Trust store; absent: it has none.
     #[serde(default)]
     pub trust: Option<Trust>,
