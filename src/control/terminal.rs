@@ -51,6 +51,10 @@ pub fn ttyd_command(ttyd: &Path, own_program: &Path, control_socket: &Path) -> V
         "disableLeaveAlert=true",
         "--client-option",
         "titleFixed=agents",
+        // ttyd ends without a farewell frame, which its page takes for a lost connection: it would begin the next session
+        // at once, over the last words of the one that is over. So it asks for Enter.
+        "--client-option",
+        "disableReconnect=true",
         // Errors and warnings only: a line per request would be the gateway's to write.
         "--debug",
         "3",

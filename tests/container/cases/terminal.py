@@ -155,9 +155,9 @@ def time_limit(world):
                 return box.sh("cat /tmp/agent.pids 2>/dev/null || :")
 
             pids = on(page, "the agent runs", started, 600).split()
-            check("ui_shell_sessions" in box.sh("cat $HOME/.codex/config.toml"), "no trust entry while it runs")
             on(page, "the browser shows that the time is over", lambda: "time limit is reached" in page.screen(), 240)
-            on(page, "the page says that it is disconnected", lambda: disconnected(page))
+            on(page, "the page says that it is disconnected, over the last words", lambda: disconnected(page)
+               and "time limit is reached" in page.screen())
             same("what is left of the agent", box.sh(f"ls -d {' '.join(f'/proc/{p}' for p in pids)} 2>/dev/null || :"), "")
             check("ui_shell_sessions" not in box.sh("cat $HOME/.codex/config.toml"), "the trust entry is still there")
             page.type("\r")
