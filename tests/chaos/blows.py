@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-from world import Broken, until
+from world import Broken, until, write
 
 # Services that end only by the hand of the chaos, so that the end of one has one cause.
 STEADY = ["db", "app", "worker", "notifier", "escaper", "deaf"]
@@ -44,9 +44,9 @@ def ready(world, name):
     world.ask({"request": "start", "service": name})
 
     def look():
-        service = world.services()[name]
-        return service["pid"] if service["state"] == "ready" and service["pid"] else None
-    inner = until(lambda: f"{name} is ready: {world.services()[name]}", look)
+        service = world.services().get(name, {})
+        return service["pid"] if service.get("state") == "ready" and service["pid"] else None
+    inner = until(lambda: f"{name} is ready: {world.services().get(name)}", look)
     return inner, world.outer(inner)
 
 
@@ -99,7 +99,8 @@ def freeze(world, dice):
 def hup(world, dice):
     """The configuration is read again, with or without one service; sometimes it is torn."""
     if dice.random() < 0.2:
-        (world.folder / "init.toml").write_text("[service.torn\n")
+        # Broken, and whole: an instant in which the file is empty would be a configuration without services.
+        write(world.folder / "init.toml", "[service.torn\n")
     else:
         world.configure(extra=dice.random() < 0.5)
     for _ in range(dice.randrange(1, 4)):

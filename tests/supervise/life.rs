@@ -136,6 +136,8 @@ fn reload_touches_only_what_changed() {
     let mut init = Init::start(&config("1000"));
     init.state("a", "ready");
     init.state("b", "ready");
+    lines(&init.path("a"), 1);
+    lines(&init.path("b"), 1);
     let changed = config("1001").replace("@DIR@", &init.dir.path().display().to_string());
     fs::write(init.path("init.toml"), changed).unwrap();
     init.signal(libc::SIGHUP);
