@@ -66,6 +66,10 @@ pub struct Config {
     pub temp_package_max: u64,
     /// Largest uploaded archive, compressed bytes.
     pub upload_max: u64,
+    /// Between two looks at limits that moved, trust entries that stayed, and whether a cleanup is due.
+    pub upkeep_tick: Duration,
+    /// For a request's head, and between two pieces of its body.
+    pub patience: Duration,
     /// Between two heartbeats of an event stream.
     pub heartbeat: Duration,
 }
@@ -105,6 +109,8 @@ impl Config {
             temp_retention: Duration::from_secs(3600 * positive(settings.get(&keys::TEMP_RETENTION_HOURS))),
             temp_package_max: positive(settings.get(&keys::TEMP_PACKAGE_MAX)),
             upload_max: positive(settings.get(&keys::UPLOAD_MAX)),
+            upkeep_tick: Duration::from_secs(10),
+            patience: Duration::from_secs(60),
             heartbeat: Duration::from_secs(5),
             layout,
             settings,

@@ -38,6 +38,10 @@ impl ApiError {
     pub fn not_found(what: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, what)
     }
+    /// 408: the request's body stopped before its end.
+    pub fn cut_off() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, "the request's body stopped before its end")
+    }
     /// 409: it exists, but not in the state that this needs.
     pub fn conflict(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, detail)

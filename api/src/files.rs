@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::{fd::AsRawFd, unix::fs::OpenOptionsExt},
     path::{Component, Path, PathBuf},
 };
 
@@ -92,6 +92,38 @@ pub fn inside(root: &Path, relative: &str) -> Option<PathBuf> {
     (path.starts_with(&root) && path.is_file()).then_some(path)
 }
 
+/// Opens a regular file below `root`; "not found" where there is none, or where it lies outside.
+///
+/// What was opened is asked where it lies, so that a link that is put in its place meanwhile gains nothing. Never blocks
+/// on a FIFO.
+pub fn open_inside(root: &Path, relative: &str) -> io::Result<File> {
+    let outside = || io::Error::new(io::ErrorKind::NotFound, "there is no such file in its folder");
+    let path = inside(root, relative).ok_or_else(outside)?;
+    let file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?;
+    let lies = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+    let good = file.metadata()?.is_file() && lies.starts_with(root.canonicalize()?);
+    if good { Ok(file) } else { Err(outside()) }
+}
+
+/// The bytes of a small regular file, at most 8 MiB. A FIFO that an agent put in its place is an error, not a wait.
+pub fn read_small(path: &Path) -> io::Result<Vec<u8>> {
+    const MOST: u64 = 8 << 20;
+    let file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    if io::Read::read_to_end(&mut io::Read::take(file, MOST + 1), &mut bytes)? as u64 > MOST {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 8 MiB"));
+    }
+    Ok(bytes)
+}
+
+/// The same as text.
+pub fn read_small_text(path: &Path) -> io::Result<String> {
+    String::from_utf8(read_small(path)?).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
 /// Every regular file below `root`, as sorted `/`-separated relative paths; symbolic links are not followed.
 pub fn list_files(root: &Path) -> Vec<String> {
     fn walk(root: &Path, at: &Path, out: &mut Vec<String>) {
@@ -155,7 +187,13 @@ mod tests {
         assert!(inside(&root, "artifacts/a.txt").is_some());
         for bad in ["../secret", "/etc/passwd", "artifacts/../../secret", "artifacts/link", "", "a\0b", "artifacts"] {
             assert_eq!(inside(&root, bad), None, "{bad}");
+            assert_eq!(open_inside(&root, bad).unwrap_err().kind(), io::ErrorKind::NotFound, "{bad}");
         }
+        let mut text = String::new();
+        io::Read::read_to_string(&mut open_inside(&root, "artifacts/a.txt").unwrap(), &mut text).unwrap();
+        assert_eq!(text, "a");
+        nix::unistd::mkfifo(&root.join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(open_inside(&root, "fifo").is_err());
     }
 
     #[test]

@@ -2,6 +2,9 @@
 //!
 //! Stop: admission ends, event streams say good-bye and end, running engines are ended inside the grace, queued runs
 //! stay queued for the next worker, then the listener closes. What is still open at the deadline is cut.
+//!
+//! A client gets a place, a minute for its request's head and a minute between two pieces of its body: who sends slowly
+//! on purpose holds one place, for a while, and nothing else.
 
 use crate::{auth, error::ApiError, http, management, notify::Notify, openapi, packages, state::Shared, ui};
 use axum::{
@@ -10,11 +13,21 @@ use axum::{
     http::Method,
     middleware::Next,
     response::{IntoResponse, Response},
-    serve::ListenerExt,
 };
-use std::{io, time::Duration};
-use tokio::net::TcpListener;
-use tower_http::catch_panic::CatchPanicLayer;
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use nix::sys::resource::{Resource, getrlimit};
+use std::{io, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, sync::Semaphore};
+use tower_http::{catch_panic::CatchPanicLayer, timeout::RequestBodyTimeoutLayer};
+
+/// Most bytes of a head.
+const HEAD_MAX: usize = 64 * 1024;
+/// Most bytes that a connection reads ahead or holds back.
+const BUFFER: usize = 128 * 1024;
 
 /// Every route of the worker.
 pub fn router(app: &Shared) -> Router {
@@ -30,6 +43,7 @@ pub fn router(app: &Shared) -> Router {
     let routes = routes
         .merge(ui::router(app))
         .layer(axum::middleware::from_fn(to_the_end))
+        .layer(RequestBodyTimeoutLayer::new(app.config.patience))
         .fallback(|| async { ApiError::not_found("Not Found") })
         .method_not_allowed_fallback(|| async {
             ApiError::new(axum::http::StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
@@ -63,27 +77,66 @@ async fn to_the_end(request: Request, next: Next) -> Response {
 
 /// Serves until the stop is asked for and done.
 pub async fn run(app: Shared, listener: TcpListener, notify: Notify) -> io::Result<()> {
-    let listener = listener.tap_io(|stream| {
+    let router = router(&app);
+    let places = Arc::new(Semaphore::new(connections()));
+    notify.ready();
+    tokio::select! {
+        () = accept(&app, &listener, &router, &places) => {}
+        () = app.stop.wait() => {}
+    }
+    drop(listener);
+    notify.stopping();
+    app.drain().await;
+    // Every place is back once the last connection has ended; what does not end is cut.
+    let all = u32::try_from(connections()).unwrap_or(u32::MAX);
+    let _ = tokio::time::timeout(Duration::from_millis(500), places.acquire_many(all)).await;
+    Ok(())
+}
+
+/// Connections at a time: what the process may open, less what its runs and files need. Who comes beyond that waits in
+/// the listener's queue, so that no number of clients keeps an engine from being started.
+fn connections() -> usize {
+    const OTHERS: u64 = 192;
+    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
+    usize::try_from(soft.saturating_sub(OTHERS).clamp(64, 65_536)).unwrap_or(64)
+}
+
+async fn accept(app: &Shared, listener: &TcpListener, router: &Router, places: &Arc<Semaphore>) {
+    loop {
+        // Never closed.
+        let Ok(place) = Arc::clone(places).acquire_owned().await else { return };
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // A client that has gone is nothing; a lack of descriptors or memory passes.
+                tracing::debug!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                continue;
+            }
+        };
         // Without it small answers wait for the peer's acknowledgement; a refusal changes nothing else.
         let _ = stream.set_nodelay(true);
-    });
-    let router = router(&app);
-    notify.ready();
-    let stopping = std::sync::Arc::clone(&app);
-    let serving =
-        axum::serve(listener, router).with_graceful_shutdown(async move { stopping.stop.wait().await }).into_future();
-    let deadline = async {
-        app.stop.wait().await;
-        notify.stopping();
-        app.drain().await;
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    };
-    tokio::select! {
-        served = serving => {
-            // The listener is closed; what runs is ended all the same.
-            app.drain().await;
-            served
-        }
-        () = deadline => Ok(()),
+        let (app, service) = (Arc::clone(app), TowerToHyperService::new(router.clone()));
+        tokio::spawn(async move {
+            let _place = place;
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                // Also the longest that an idle connection stays.
+                .header_read_timeout(app.config.patience)
+                .max_header_size(HEAD_MAX)
+                .max_buf_size(BUFFER)
+                .serve_connection(TokioIo::new(stream), service);
+            let mut connection = std::pin::pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = app.stop.wait() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = ended {
+                tracing::trace!(%error, "a connection broke");
+            }
+        });
     }
 }

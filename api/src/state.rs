@@ -129,7 +129,7 @@ impl App {
         if !self.live.empty(within).await {
             tracing::warn!("runs are still ending; the next start settles them");
         }
-        if !self.installs.idle(Duration::from_millis(500)).await {
+        if self.no_installs(Duration::from_millis(500)).await.is_none() {
             tracing::warn!("a skill package is still being installed; the next start settles it");
         }
     }

@@ -62,40 +62,6 @@ fn a_job_runs_to_its_result_and_everything_about_it_can_be_read() {
 }
 
 #[test]
-fn events_are_numbered_once_and_resumable() {
-    let worker = worker();
-    let id = worker.job(&json!({"skill_id": "demo"}));
-    worker.settled("/v1/jobs", &id);
-    let history = worker.get(&format!("/v1/jobs/{id}/events/history")).json();
-    let events = history["events"].as_array().unwrap();
-    let types: Vec<&str> = events.iter().map(|e| e["type"].as_str().unwrap()).collect();
-    assert_eq!(types.first(), Some(&"conversation.state.changed"));
-    assert!(types.contains(&"conversation.started") && types.contains(&"assistant.message.final"));
-    assert_eq!(types.last(), Some(&"conversation.completed"));
-    for (n, event) in events.iter().enumerate() {
-        assert_eq!(event["seq"], n + 1);
-    }
-    let message = events.iter().find(|e| e["type"] == "assistant.message.final").unwrap();
-    let raw = &message["raw_ref"];
-    let range = worker.get(&format!(
-        "/v1/jobs/{id}/logs/range?stream=stdout&byte_from={}&byte_to={}",
-        raw["byte_from"], raw["byte_to"]
-    ));
-    assert!(range.json()["chunk"].as_str().unwrap().contains("agent_message"));
-    let tail = worker.get(&format!("/v1/jobs/{id}/events/history?from_seq=3&to_seq=4")).json();
-    assert_eq!(tail["events"].as_array().unwrap()[..], events[2..4]);
-    let limited = worker.get(&format!("/v1/jobs/{id}/events/history?limit=2")).json();
-    assert_eq!((&limited["count"], &limited["next_from_seq"]), (&json!(2), &json!(3)));
-    let ts = events[0]["ts"].as_str().unwrap();
-    let by_time = worker.get(&format!("/v1/jobs/{id}/events/history?from_ts={ts}&to_ts=2100-01-01T00:00:00Z")).json();
-    assert_eq!(by_time["count"], events.len());
-    let stream = worker.get(&format!("/v1/jobs/{id}/events?cursor={}", events.len() - 1));
-    let text = String::from_utf8(stream.body).unwrap();
-    assert!(text.starts_with("event: snapshot\n") && text.matches("event: chat_event").count() == 1, "{text}");
-    assert_eq!(worker.get(&format!("/v1/jobs/{id}/events/history?from_ts=noon")).status, 400);
-}
-
-#[test]
 fn a_second_equal_job_is_answered_from_the_cache() {
     let worker = worker();
     let body = json!({"skill_id": "demo", "parameter": {"n": 1}});
@@ -254,21 +220,6 @@ fn cancel_ends_a_running_job_and_a_queued_one() {
 }
 
 #[test]
-fn a_full_queue_answers_429_and_writes_nothing() {
-    let setup = Setup::new()
-        .skill("demo")
-        .cli("codex", "sleep 300")
-        .env("SKILL_RUNNER_MAX_CONCURRENT", "1")
-        .env("SKILL_RUNNER_MAX_QUEUE_SIZE", "1");
-    let worker = setup.start();
-    let body = json!({"skill_id": "demo", "runtime_options": {"no_cache": true}});
-    worker.job(&body);
-    worker.job(&body);
-    assert_eq!(worker.post("/v1/jobs", &body).status, 429);
-    assert_eq!(fs::read_dir(worker.path("data/requests")).unwrap().count(), 2);
-}
-
-#[test]
 fn cleanup_removes_what_has_ended_and_keeps_what_runs() {
     let worker = worker();
     let done = worker.job(&json!({"skill_id": "demo"}));
@@ -331,4 +282,37 @@ fn a_client_that_is_gone_leaves_no_run_that_nobody_starts() {
     });
     let new = |entry: fs::DirEntry| entry.file_name().to_string_lossy().starts_with(".new-");
     assert!(!fs::read_dir(worker.path("data/runs")).unwrap().flatten().any(new));
+}
+
+#[test]
+fn a_result_is_kept_under_the_skill_that_made_it_although_a_newer_one_came_while_it_waited() {
+    let setup = Setup::new().skill("demo").env("SKILL_RUNNER_MAX_CONCURRENT", "1");
+    let gate = setup.dir.path().join("gate");
+    // The answer is the number that the skill's own document holds.
+    let script = format!(
+        "while [ ! -e {} ]; do sleep 0.02; done\nn=$(sed -n 's/^answer is //p' .codex/skills/demo/SKILL.md)\n\
+         printf '{{\"type\":\"item.completed\",\"item\":{{\"id\":\"0\",\"type\":\"agent_message\",\"text\":\"{{\\\\\"answer\\\\\": %s}}\"}}}}\\n' $n",
+        gate.display()
+    );
+    let worker = setup.cli("codex", &script).start();
+    let document = worker.path("skills/demo/SKILL.md");
+    let version = |n: u32| fs::write(&document, format!("---\nname: demo\n---\nanswer is {n}\n")).unwrap();
+    version(1);
+    let first = worker.job(&json!({"skill_id": "demo", "runtime_options": {"no_cache": true}}));
+    worker.running(&first);
+    let body = json!({"skill_id": "demo"});
+    let queued = worker.job(&body);
+    version(2);
+    fs::write(&gate, "").unwrap();
+    let answer = |id: &str| {
+        assert_eq!(worker.settled("/v1/jobs", id)["status"], "succeeded");
+        worker.get(&format!("/v1/jobs/{id}/result")).json()["result"]["data"]["answer"].clone()
+    };
+    assert_eq!(answer(&queued), 2);
+    let again = worker.post("/v1/jobs", &body).json();
+    assert_eq!((&again["cache_hit"], answer(again["request_id"].as_str().unwrap())), (&json!(true), json!(2)));
+    // The old skill is back: the result of the newer one is not its result.
+    version(1);
+    let old = worker.post("/v1/jobs", &body).json();
+    assert_eq!((&old["cache_hit"], answer(old["request_id"].as_str().unwrap())), (&json!(false), json!(1)));
 }

@@ -97,12 +97,11 @@ fn limits_that_init_publishes_are_taken_over() {
     let setup = Setup::new().skill("demo").cli("codex", SLOW).env("SKILL_RUNNER_MAX_CONCURRENT", "1");
     let worker = setup.start();
     fs::write(worker.path("data/concurrency.json"), r#"{"max_concurrent": 3, "max_queue_size": 5}"#).unwrap();
-    let app = worker.app.clone();
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(app.reload());
+    worker.block_on(worker.app.reload());
     let limits = worker.app.admission.load().limits;
     assert_eq!((limits.max_concurrent, limits.max_queue), (3, 5));
     fs::write(worker.path("data/concurrency.json"), "{").unwrap();
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(app.reload());
+    worker.block_on(worker.app.reload());
     assert_eq!(worker.app.admission.load().limits.max_concurrent, 3);
 }
 

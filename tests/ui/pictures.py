@@ -3,9 +3,9 @@
 
     sudo tests/ui/pictures.py [--auth] [--into docs] [--bin target/debug]
 
-Starts `skill-init local` under a fresh folder on ports of its own, with a stand-in for the codex CLI, walks through the
-pages as tests/container/cases/ui.py does, and leaves a picture of each. Needs chromium and ttyd (SKILL_RUNNER_TTYD_PATH or
-PATH); root, because the browser enters a network namespace as it does for a container. With pngquant and optipng the
+Starts `skill-init local` under a fresh folder on ports of its own, with the real codex from npm and a model server on
+loopback, walks through the pages as tests/container/cases/ui.py does, and leaves a picture of each. Needs chromium, npm and
+ttyd (SKILL_RUNNER_TTYD_PATH or PATH); root, because the browser enters a network namespace as it does for a container. With pngquant and optipng the
 pictures are made small.
 """
 
@@ -22,11 +22,12 @@ import urllib.request
 REPO = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(REPO / "tests/container"))
 
-from suite import pages  # noqa: E402
+from suite import codex, pages  # noqa: E402
 from suite.browser import SCREEN, Browser  # noqa: E402
 from suite.shell import say, wait_for  # noqa: E402
 
 API, HEALTH, TTYD = 18310, 18311, 18312
+LOCAL = {"SKILL_RUNNER_RUNTIME_MODE": "local"}
 KEPT = ("skills-wide", "skill-wide", "run-wide", "run-live-wide-dark", "engines-wide", "runs-phone", "run-phone")
 
 
@@ -65,14 +66,15 @@ def main():
     parser.add_argument("--auth", action="store_true", help="with Basic Auth on; makes no pictures")
     parser.add_argument("--all", action="store_true", help="keep every picture, not only those of docs/ui.md")
     arguments = parser.parse_args()
-    root = pathlib.Path(tempfile.mkdtemp(prefix="skill-init-ui."))
+    # Not below the temporary folder, where codex makes no helper links and its sandbox does not start.
+    root = pathlib.Path(tempfile.mkdtemp(prefix="skill-init-ui.", dir="/var/tmp"))
     gate = root / "go"
     arguments.into.mkdir(parents=True, exist_ok=True)
     shutil.copytree(REPO / "examples/skills", root / "skills")
-    tool = root / "agent-cache/npm/bin/codex"
-    tool.parent.mkdir(parents=True)
-    tool.write_text(pages.agent(str(gate)), encoding="utf-8")
-    tool.chmod(0o755)
+    home = root / "agent-cache/agent-home/.codex"
+    home.mkdir(parents=True)
+    (home / "config.toml").write_text(codex.config(), encoding="utf-8")
+    (root / "agent-cache/npm").symlink_to(codex.prefix()[0])
     env = {"PATH": f"{arguments.bin}:{os.environ['PATH']}", "HOME": str(root), "PORT": str(API), "SKILL_INIT_ENSURE": "off",
            "SKILL_INIT_HTTP_ADDR": f"127.0.0.1:{HEALTH}", "UI_SHELL_TTYD_PORT": str(TTYD), "SKILL_INIT_API_HOST": "127.0.0.1",
            "UI_SHELL_TTYD_BIND_HOST": "127.0.0.1", "SKILL_RUNNER_SKILLS_DIR": str(root / "skills")}
@@ -82,11 +84,16 @@ def main():
     env["SKILL_RUNNER_TTYD_PATH"] = ttyd
     if arguments.auth:
         env |= {"UI_BASIC_AUTH_ENABLED": "true", "UI_BASIC_AUTH_USERNAME": "admin", "UI_BASIC_AUTH_PASSWORD": "pass:word"}
+    model = subprocess.Popen([sys.executable, REPO / "tests/container/workers/model.py", str(codex.PORT), gate])
     log = open(root / "log", "wb")
     init = subprocess.Popen([arguments.bin / "skill-init", "local", "--dir", root], env=env, stdout=log, stderr=log,
                             stdin=subprocess.DEVNULL, start_new_session=True)
     try:
         wait_for("readiness", lambda: init.poll() is None and answers(HEALTH, "/readyz"), 90)
+        # Versions and sandbox verdicts, which a start without ensure does not ask for.
+        for question in ("check", "sandbox"):
+            subprocess.run([arguments.bin / "skill-init", "agents", question], env=env | LOCAL | {"SKILL_RUNNER_LOCAL_ROOT": str(root)},
+                           check=True, timeout=300, stdout=log, stderr=log)
         with Browser(os.getpid()) as chromium:
             walk = pages.Walk(chromium, f"http://127.0.0.1:{API}", f"http://127.0.0.1:{TTYD}",
                               "admin:pass%3Aword" if arguments.auth else None, None if arguments.auth else keep(arguments.into, arguments.all))
@@ -98,6 +105,8 @@ def main():
     finally:
         init.send_signal(signal.SIGTERM)
         init.wait(30)
+        model.terminate()
+        model.wait(30)
         log.close()
     shutil.rmtree(root)
 

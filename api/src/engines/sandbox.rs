@@ -21,9 +21,10 @@ pub struct SandboxFile {
 /// Is an engine confined, and how?
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// Runs with `flags` are confined.
+    /// Runs with `flags` are confined; `None`: nobody has tried it here with this version, and the confined flags are
+    /// used all the same.
     #[serde(default)]
-    pub confined: bool,
+    pub confined: Option<bool>,
     /// It may be run at all.
     #[serde(default)]
     pub usable: bool,
@@ -44,6 +45,22 @@ pub struct Verdict {
     pub version: String,
 }
 
+impl Verdict {
+    /// Runs are known to be unconfined.
+    pub fn is_free(&self) -> bool {
+        self.confined == Some(false)
+    }
+
+    /// `supported`, `unsupported`, `unknown`.
+    pub(crate) const fn word(&self) -> &'static str {
+        match self.confined {
+            Some(true) => "supported",
+            Some(false) => "unsupported",
+            None => "unknown",
+        }
+    }
+}
+
 /// The verdict that counts.
 pub(super) fn verdict(file: &SandboxFile, engine: Option<&Engine>, version: &str, policy: SandboxPolicy) -> Verdict {
     let Some(engine) = engine else { return Verdict::default() };
@@ -51,7 +68,7 @@ pub(super) fn verdict(file: &SandboxFile, engine: Option<&Engine>, version: &str
         && Version::find(&verdict.version) == Version::find(version)
     {
         return Verdict {
-            usable: verdict.usable && (verdict.confined || policy != SandboxPolicy::Require),
+            usable: verdict.usable && (!verdict.is_free() || policy != SandboxPolicy::Require),
             ..verdict.clone()
         };
     }
@@ -59,17 +76,18 @@ pub(super) fn verdict(file: &SandboxFile, engine: Option<&Engine>, version: &str
     let latest = Version(u64::MAX, 0, 0);
     let range = engine.sandbox_for(Version::find(version).unwrap_or(latest)).cloned().unwrap_or_default();
     let (confined, evidence) = match &range.mechanism {
-        None => (false, format!("{} has no sandbox of its own", engine.name)),
-        Some(_) if policy == SandboxPolicy::Off => (false, "SKILL_INIT_SANDBOX=off".to_owned()),
-        Some(mechanism) => (true, format!("{mechanism}: not probed yet; the confined flags are used all the same")),
+        None => (Some(false), format!("{} has no sandbox of its own", engine.name)),
+        Some(_) if policy == SandboxPolicy::Off => (Some(false), "SKILL_INIT_SANDBOX=off".to_owned()),
+        Some(mechanism) => (None, format!("{mechanism}: not tried yet; the confined flags are used all the same")),
     };
+    let free = confined == Some(false);
     Verdict {
         confined,
-        usable: confined || policy != SandboxPolicy::Require,
-        mechanism: range.mechanism.clone().filter(|_| confined),
+        usable: !free || policy != SandboxPolicy::Require,
+        mechanism: range.mechanism.clone().filter(|_| !free),
         evidence,
-        flags: if confined { range.start } else { range.free.clone() },
-        resume_flags: if confined { range.resume } else { range.free },
+        flags: if free { range.free.clone() } else { range.start },
+        resume_flags: if free { range.free } else { range.resume },
         version: version.to_owned(),
     }
 }
@@ -77,32 +95,116 @@ pub(super) fn verdict(file: &SandboxFile, engine: Option<&Engine>, version: &str
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engines::command::{Fill, start};
     use skill_init::agents::catalogue::Catalogue;
 
-    fn of(engine: &str, file: &SandboxFile, policy: SandboxPolicy) -> Verdict {
-        verdict(file, Catalogue::built_in().get(engine), "0.169.0", policy)
+    /// What init found out, before the worker reads it.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Found {
+        /// The sandbox was run, and works.
+        Works,
+        /// It was run, and does not.
+        Fails,
+        /// Nobody has tried, or with another version.
+        Nothing,
+    }
+    use Found::{Fails, Nothing, Works};
+    use SandboxPolicy::{Auto, Off, Require};
+
+    /// The verdict of this engine after init published what it found.
+    fn judged(engine: &str, version: &str, found: Found, policy: SandboxPolicy) -> Verdict {
+        let table = Catalogue::built_in();
+        let known = table.get(engine).unwrap();
+        let range = known.sandbox_for(Version::find(version).unwrap()).cloned().unwrap_or_default();
+        let (confined, usable) = (found == Works && policy != Off, found == Works || policy != Require);
+        let (flags, resume) = match (confined, usable) {
+            (true, _) => (range.start, range.resume),
+            (false, true) => (range.free.clone(), range.free),
+            (false, false) => Default::default(),
+        };
+        let verdict = serde_json::json!({"version": format!("{engine}-cli {version}"), "confined": confined,
+            "usable": usable, "mechanism": range.mechanism, "evidence": "tried", "flags": flags, "resume_flags": resume});
+        let mut file = SandboxFile::default();
+        if found != Nothing {
+            file.engines.insert(engine.to_owned(), serde_json::from_value(verdict.clone()).unwrap());
+        }
+        let counts = super::verdict(&file, Some(known), version, policy);
+        // What was found with another version says nothing about this one.
+        let mut other = verdict;
+        other["version"] = "0.0.1".into();
+        let other =
+            SandboxFile { engines: BTreeMap::from([(engine.to_owned(), serde_json::from_value(other).unwrap())]) };
+        let untried = super::verdict(&SandboxFile::default(), Some(known), version, policy);
+        assert_eq!(super::verdict(&other, Some(known), version, policy), untried);
+        counts
     }
 
     #[test]
-    fn without_a_verdict_codex_is_confined_and_never_silently_free() {
-        let empty = SandboxFile::default();
-        let auto = of("codex", &empty, SandboxPolicy::Auto);
-        assert_eq!((auto.confined, auto.flags), (true, vec!["--sandbox".to_owned(), "workspace-write".to_owned()]));
-        assert_eq!(of("codex", &empty, SandboxPolicy::Off).flags, ["--yolo"]);
-        assert!(of("codex", &empty, SandboxPolicy::Require).confined);
-        assert!(!of("opencode", &empty, SandboxPolicy::Require).usable);
-        assert!(of("opencode", &empty, SandboxPolicy::Auto).usable);
+    fn every_version_of_every_engine_gets_the_flags_that_it_understands_and_its_sandbox_allows() {
+        let exec = |flags: &str| format!("exec --skip-git-repo-check --json {flags} PROMPT");
+        let (full_auto, workspace, yolo) = (exec("--full-auto"), exec("--sandbox workspace-write"), exec("--yolo"));
+        let gemini = |flags: &str| format!("--output-format json {flags} PROMPT");
+        let (boxed, free) = (gemini("--sandbox --yolo"), gemini("--yolo"));
+        let (iflow, opencode) = ("--yolo --thinking -p PROMPT".to_owned(), "run --format json PROMPT".to_owned());
+        // Engine, version, what was found, what is run with: auto, require ("": refused), off. Versions are the borders
+        // and the measured ones: Landlock until 0.114, --full-auto until 0.146, no sandbox of its own in iflow, opencode.
+        let mut cases: Vec<(&str, &str, Found, [&String; 3])> = Vec::new();
+        let none = String::new();
+        for version in [
+            "0.106.0", "0.111.0", "0.114.0", "0.115.0", "0.117.0", "0.122.0", "0.139.9", "0.140.0", "0.144.0",
+            "0.146.9",
+        ] {
+            cases.push(("codex", version, Works, [&full_auto, &full_auto, &yolo]));
+            cases.push(("codex", version, Fails, [&yolo, &none, &yolo]));
+            cases.push(("codex", version, Nothing, [&full_auto, &full_auto, &yolo]));
+        }
+        for version in ["0.147.0", "0.152.0", "0.164.0", "0.169.0", "1.0.0"] {
+            cases.push(("codex", version, Works, [&workspace, &workspace, &yolo]));
+            cases.push(("codex", version, Fails, [&yolo, &none, &yolo]));
+            cases.push(("codex", version, Nothing, [&workspace, &workspace, &yolo]));
+        }
+        cases.push(("gemini", "0.61.0", Works, [&boxed, &boxed, &free]));
+        cases.push(("gemini", "0.61.0", Fails, [&free, &none, &free]));
+        cases.push(("gemini", "0.61.0", Nothing, [&boxed, &boxed, &free]));
+        for found in [Fails, Nothing] {
+            cases.push(("iflow", "0.5.0", found, [&iflow, &none, &iflow]));
+            cases.push(("opencode", "1.18.33", found, [&opencode, &none, &opencode]));
+        }
+        for (engine, version, found, wanted) in cases {
+            for (policy, wanted) in [Auto, Require, Off].into_iter().zip(wanted) {
+                let what = format!("{engine} {version} {found:?} {policy:?}");
+                let verdict = judged(engine, version, found, policy);
+                assert_eq!(verdict.usable, !wanted.is_empty(), "{what}: {verdict:?}");
+                if verdict.usable {
+                    let table = Catalogue::built_in();
+                    let fill = Fill { sandbox: &verdict.flags, extra: &[], model: None, prompt: "PROMPT" };
+                    assert_eq!(start(table.get(engine).unwrap(), fill).join(" "), *wanted, "{what}");
+                }
+                let said = match (found, policy, engine) {
+                    (_, _, "iflow" | "opencode") | (_, Off, _) | (Fails, ..) => "unsupported",
+                    (Works, ..) => "supported",
+                    (Nothing, ..) => "unknown",
+                };
+                assert_eq!(verdict.word(), said, "{what}");
+                // Never silently free: where nothing confines, the run carries a warning.
+                let bypass = ["--yolo", "--dangerously-bypass-approvals-and-sandbox"];
+                let confined = verdict.flags.iter().any(|flag| flag.starts_with("--sandbox"));
+                if verdict.flags.iter().any(|flag| bypass.contains(&flag.as_str())) && !confined {
+                    assert!(verdict.is_free() && !verdict.evidence.is_empty(), "{what}");
+                }
+            }
+        }
     }
 
     #[test]
-    fn a_verdict_counts_for_the_version_it_was_found_with() {
-        let file: SandboxFile = serde_json::from_str(
-            r#"{"engines":{"codex":{"version":"codex-cli 0.169.0","confined":false,"usable":true,"evidence":"bwrap refused","flags":["--yolo"]}}}"#,
-        )
-        .unwrap();
-        assert_eq!(of("codex", &file, SandboxPolicy::Auto).flags, ["--yolo"]);
-        assert!(!of("codex", &file, SandboxPolicy::Require).usable);
-        let other = verdict(&file, Catalogue::built_in().get("codex"), "0.170.0", SandboxPolicy::Auto);
-        assert!(other.confined);
+    fn before_anything_is_known_of_codex_the_newest_confined_flags_count_and_the_api_says_unknown() {
+        let table = Catalogue::built_in();
+        let nothing = |policy| verdict(&SandboxFile::default(), table.get("codex"), "", policy);
+        for policy in [Auto, Require] {
+            let found = nothing(policy);
+            assert_eq!((found.confined, found.usable, found.word()), (None, true, "unknown"));
+            assert_eq!(found.flags, ["--sandbox", "workspace-write"]);
+        }
+        assert_eq!((nothing(Off).flags, nothing(Off).confined), (vec!["--yolo".to_owned()], Some(false)));
     }
 }

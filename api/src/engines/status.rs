@@ -65,9 +65,13 @@ impl<T: DeserializeOwned + Default + Send + Sync + 'static> Cached<T> {
         {
             return Arc::clone(value);
         }
-        let value = match tokio::fs::read(&path)
-            .await
+        let read = {
+            let path = path.clone();
+            tokio::task::spawn_blocking(move || crate::files::read_small(&path)).await
+        };
+        let value = match read
             .map_err(|e| e.to_string())
+            .and_then(|read| read.map_err(|e| e.to_string()))
             .and_then(|bytes| serde_json::from_slice::<T>(&bytes).map_err(|e| e.to_string()))
         {
             Ok(value) => Arc::new(value),

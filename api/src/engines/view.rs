@@ -40,7 +40,7 @@ impl App {
         Ok(json!({
             "engine": name, "cli_version": self.engines.status().await.version(name),
             "auth_ready": entry.and_then(|entry| entry.get("auth_ready")).cloned().unwrap_or_default(),
-            "auth": entry, "sandbox_status": if verdict.confined { "supported" } else { "unsupported" },
+            "auth": entry, "sandbox_status": verdict.word(),
             "sandbox": verdict, "models_count": models.get("models").and_then(Value::as_array).map_or(0, Vec::len),
         }))
     }

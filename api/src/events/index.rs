@@ -40,6 +40,15 @@ pub(super) fn index_path(audit: &Path, attempt: u32) -> PathBuf {
     audit.join(format!("fcmp_events.{attempt}.idx"))
 }
 
+/// A file of the audit folder, which the agent can write to: a link leads nowhere.
+fn open(audit: &Path, path: &Path) -> io::Result<File> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if audit.is_symlink() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    crate::files::open_inside(audit, &name)
+}
+
 /// One attempt's index, open.
 struct Attempt {
     number: u32,
@@ -52,7 +61,7 @@ struct Attempt {
 fn attempts(audit: &Path) -> Vec<Attempt> {
     let (mut out, mut base) = (Vec::new(), 0);
     for number in 1.. {
-        let Ok(index) = File::open(index_path(audit, number)) else { break };
+        let Ok(index) = open(audit, &index_path(audit, number)) else { break };
         let count = index.metadata().map_or(0, |m| m.len() / ENTRY);
         out.push(Attempt { number, index, count, base });
         base += count;
@@ -90,7 +99,7 @@ pub fn page(audit: &Path, from: u64, to: u64, limit: u64) -> io::Result<Page> {
         if low > high {
             continue;
         }
-        let log = File::open(log_path(audit, attempt.number))?;
+        let log = open(audit, &log_path(audit, attempt.number))?;
         let start = attempt.entry(low - attempt.base - 1)?.0;
         let (taken, end) = attempt.end_of(&log, low, high, start, PAGE_BYTES.saturating_sub(lines.len() as u64))?;
         // An agent can write to its run's folder: nothing is allocated for an offset that the log does not reach.
@@ -165,7 +174,7 @@ pub(super) fn line_end(log: &File, at: u64) -> io::Result<u64> {
 
 /// The last `limit` lines of a file of lines, from its last 8 MiB; none where it is missing. Blocking.
 pub fn last_lines(path: &Path, limit: u64) -> io::Result<Vec<String>> {
-    let file = match File::open(path) {
+    let file = match open(path.parent().unwrap_or(path), path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),

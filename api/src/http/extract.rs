@@ -3,7 +3,7 @@
 use crate::error::ApiError;
 use axum::{
     Json,
-    extract::{FromRequest, FromRequestParts, Multipart, Query, Request},
+    extract::{FromRequest, FromRequestParts, Multipart, Query, Request, rejection::JsonRejection},
     http::{StatusCode, request::Parts},
 };
 use serde::de::DeserializeOwned;
@@ -15,12 +15,13 @@ pub struct Body<T>(pub T);
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        Json::<T>::from_request(request, state).await.map(|Json(value)| Self(value)).map_err(
-            |rejection| match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_large(rejection.body_text()),
+        Json::<T>::from_request(request, state).await.map(|Json(value)| Self(value)).map_err(|rejection| {
+            match (rejection.status(), &rejection) {
+                (StatusCode::PAYLOAD_TOO_LARGE, _) => ApiError::too_large(rejection.body_text()),
+                (_, JsonRejection::BytesRejection(_)) => ApiError::cut_off(),
                 _ => ApiError::unprocessable(rejection.body_text()),
-            },
-        )
+            }
+        })
     }
 }
 

@@ -38,11 +38,11 @@ pub(super) fn routes(app: &Shared) -> Table<()> {
         )
         .post_with(
             "/{id}/upload",
-            post(upload_job).layer(DefaultBodyLimit::disable()),
+            post(upload_job).layer(upload::form_max(app.config.upload_max)),
             Doc::new(JOBS, "The input files, by the names of the input's keys; starts the job")
                 .form(&[("file", true)])
                 .ok("Uploaded")
-                .errors(UPLOAD_ERRORS),
+                .errors(&[400, 404, 409, 413, 422, 429]),
         )
         .merge(shared(Kind::Job, app));
     let temp = Table::new()
@@ -56,11 +56,12 @@ pub(super) fn routes(app: &Shared) -> Table<()> {
         )
         .post_with(
             "/{id}/upload",
-            post(upload_temp).layer(DefaultBodyLimit::disable()),
+            post(upload_temp)
+                .layer(upload::form_max(app.config.upload_max.saturating_add(app.config.temp_package_max))),
             Doc::new(TEMP, "The skill's package, and input files where it requires any; starts the run")
                 .form(&[("skill_package", true), ("file", false)])
                 .ok("Uploaded")
-                .errors(UPLOAD_ERRORS),
+                .errors(&[400, 404, 409, 413, 422, 429, 501]),
         )
         .merge(shared(Kind::Temp, app));
     Table::new()
@@ -70,7 +71,6 @@ pub(super) fn routes(app: &Shared) -> Table<()> {
 
 const JOBS: &str = "jobs";
 const TEMP: &str = "temporary skills";
-const UPLOAD_ERRORS: &[u16] = &[400, 404, 409, 413, 422, 429, 501];
 
 /// What both kinds of request answer.
 fn shared(kind: Kind, app: &Shared) -> Table<Shared> {
@@ -113,7 +113,7 @@ fn shared(kind: Kind, app: &Shared) -> Table<Shared> {
             reads::reply,
             doc("Answers the open question").json("Reply").ok("ReplyAccepted").errors(&[400, 404, 409]),
         )
-        .post("/{id}/cancel", cancel, doc("Ends it").ok("Canceled").errors(&[404]))
+        .post("/{id}/cancel", cancel, doc("Ends it; 409 before it has begun").ok("Canceled").errors(&[404, 409]))
         .with_state(at)
 }
 

@@ -12,8 +12,8 @@ mod skills;
 pub mod upload;
 
 pub use live::{EventsQuery, HistoryQuery, events, history};
-pub(crate) use reads::send_file;
 pub use reads::{RangeQuery, log_range, status_record};
+pub(crate) use reads::{or_not_found, send_file};
 
 use crate::{openapi::Table, state::Shared};
 

@@ -3,7 +3,6 @@
 use super::extract::{Body, Params, Path};
 use crate::{
     error::{ApiError, ApiResult},
-    files,
     runs::{Options, RunFolder, Stream},
     skills::Mode,
     state::Shared,
@@ -22,7 +21,6 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::path::PathBuf;
 use tokio::io::AsyncReadExt;
 
 /// The application, and which kind of request the route is for.
@@ -87,14 +85,9 @@ pub(super) async fn result(State(at): State<At>, Path(id): Path<String>) -> ApiR
     if !run.status.is_terminal() {
         return Err(ApiError::not_found("Run result not found: the run has not ended"));
     }
-    let bytes = match tokio::fs::read(at.folder(&run).result()).await {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(ApiError::not_found("Run result not found"));
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let result: Value = serde_json::from_slice(&bytes).map_err(ApiError::internal)?;
+    let folder = at.folder(&run);
+    let read = tokio::task::spawn_blocking(move || folder.read_result()).await?;
+    let result = read.map_err(or_not_found("Run result not found"))?;
     Ok(Json(json!({"request_id": id, "result": result})))
 }
 
@@ -114,10 +107,9 @@ pub(super) async fn artifact(State(at): State<At>, Path((id, path)): Path<(Strin
     let wanted = path.clone();
     // Below `artifacts/`, not merely below the run: a link in there must not reach the rest of it.
     let found = tokio::task::spawn_blocking(move || {
-        let below = wanted.strip_prefix("artifacts/").unwrap_or_default();
-        files::inside(&folder.artifacts(), below)
+        folder.open_artifact(wanted.strip_prefix("artifacts/").unwrap_or_default())
     });
-    let found = found.await?.ok_or_else(|| ApiError::not_found("Artifact not found"))?;
+    let found = found.await?.map_err(or_not_found("Artifact not found"))?;
     let name = path.rsplit('/').next().unwrap_or("artifact").to_owned();
     send_file(found, content_type(&name), &name).await
 }
@@ -137,18 +129,24 @@ async fn send_bundle(at: &At, run: &Run, debug: bool) -> ApiResult<Response> {
     if !run.status.is_terminal() {
         return Err(ApiError::not_found("Bundle not found: the run has not ended"));
     }
-    let path = at.folder(run).bundle(debug);
+    let folder = at.folder(run);
+    let path = folder.bundle(debug);
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    send_file(path, "application/zip", &name).await
+    let found = tokio::task::spawn_blocking(move || folder.open(&path)).await?;
+    send_file(found.map_err(or_not_found("Bundle not found"))?, "application/zip", &name).await
+}
+
+/// 404 with these words where a file is not there, else what every fault is.
+pub(crate) fn or_not_found(words: &'static str) -> impl Fn(std::io::Error) -> ApiError {
+    move |error| match error.kind() {
+        std::io::ErrorKind::NotFound => ApiError::not_found(words),
+        _ => error.into(),
+    }
 }
 
 /// A file as an attachment, in chunks.
-pub(crate) async fn send_file(path: PathBuf, content_type: &'static str, name: &str) -> ApiResult<Response> {
-    let file = match tokio::fs::File::open(&path).await {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(ApiError::not_found("Not Found")),
-        Err(error) => return Err(error.into()),
-    };
+pub(crate) async fn send_file(file: std::fs::File, content_type: &'static str, name: &str) -> ApiResult<Response> {
+    let file = tokio::fs::File::from_std(file);
     let length = file.metadata().await?.len();
     // The length is a promise: a file that still grows is cut there.
     let file = file.take(length);

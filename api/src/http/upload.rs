@@ -1,7 +1,10 @@
 //! Multipart uploads, streamed to disk within a limit; nothing larger than a chunk is ever in memory.
 
 use crate::error::{ApiError, ApiResult};
-use axum::extract::{Multipart, multipart::Field};
+use axum::extract::{
+    DefaultBodyLimit, Multipart,
+    multipart::{Field, MultipartError},
+};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -10,6 +13,19 @@ use tokio::io::AsyncWriteExt;
 
 /// How the name of a file begins that is being received: what a killed worker leaves under it, the next one removes.
 pub const UNFINISHED: &str = ".upload-";
+
+/// Most bytes of a whole form with files of these limits: what surrounds them is small.
+pub fn form_max(files: u64) -> DefaultBodyLimit {
+    DefaultBodyLimit::max(usize::try_from(files.saturating_add(1 << 20)).unwrap_or(usize::MAX))
+}
+
+/// Why a form could not be read: its own form, its size, or a client that stopped sending.
+pub fn broken(error: MultipartError) -> ApiError {
+    match error.status() {
+        status if status.is_server_error() => ApiError::cut_off(),
+        status => ApiError::new(status, error.body_text()),
+    }
+}
 
 /// A place for such a file.
 pub fn unfinished(folder: &Path) -> PathBuf {
@@ -55,7 +71,7 @@ pub async fn receive(mut form: Multipart, folder: &Path, fields: &[(&str, u64)])
     tokio::fs::create_dir_all(folder).await?;
     let mut out = Received::default();
     loop {
-        let field = form.next_field().await.map_err(|error| ApiError::new(error.status(), error.body_text()))?;
+        let field = form.next_field().await.map_err(broken)?;
         let Some(field) = field else { return Ok(out) };
         let name = field.name().unwrap_or_default().to_owned();
         let Some((_, limit)) = fields.iter().find(|(wanted, _)| *wanted == name) else { continue };
@@ -66,7 +82,7 @@ pub async fn receive(mut form: Multipart, folder: &Path, fields: &[(&str, u64)])
 async fn store(mut field: Field<'_>, name: &str, path: &Path, limit: u64) -> ApiResult<u64> {
     let mut file = tokio::fs::File::create_new(path).await?;
     let mut size = 0u64;
-    while let Some(chunk) = field.chunk().await.map_err(|error| ApiError::new(error.status(), error.body_text()))? {
+    while let Some(chunk) = field.chunk().await.map_err(broken)? {
         size += chunk.len() as u64;
         if size > limit {
             return Err(ApiError::too_large(format!("'{name}' is larger than {limit} bytes")));

@@ -3,7 +3,6 @@
 use crate::files;
 use serde_json::{Value, json};
 use std::{
-    fs::File,
     io::{self, Read},
     path::Path,
 };
@@ -32,8 +31,11 @@ pub(crate) fn tree(root: &Path) -> Vec<Value> {
 
 /// The beginning of a file; `None` where it is none, or lies outside.
 pub(crate) fn preview(root: &Path, relative: &str) -> io::Result<Option<Value>> {
-    let Some(path) = files::inside(root, relative) else { return Ok(None) };
-    let file = File::open(path)?;
+    let file = match files::open_inside(root, relative) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
     let size = file.metadata()?.len();
     let mut bytes = Vec::new();
     file.take(PREVIEW).read_to_end(&mut bytes)?;

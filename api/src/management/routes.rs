@@ -60,7 +60,7 @@ pub fn routes(app: &Shared) -> Table<()> {
             reply,
             doc("Answers the open question").json("Reply").ok("ReplyAccepted").errors(&[404, 409]),
         )
-        .post("/runs/{id}/cancel", cancel, doc("Ends it").ok("Canceled").errors(&[404]))
+        .post("/runs/{id}/cancel", cancel, doc("Ends it; 409 before it has begun").ok("Canceled").errors(&[404, 409]))
         .with_state(app.clone());
     Table::new().nest("/v1/management", table)
 }

@@ -132,8 +132,13 @@ fn responses(operation: &Operation, path: &str, auth: &Auth) -> Value {
         Reply::Never => {}
     }
     let mut codes: Vec<u16> = doc.errors.to_vec();
-    if !doc.query.is_empty() || matches!(doc.body, Body::Json(_)) {
+    let served = doc.reply != Reply::Never;
+    if served && (!doc.query.is_empty() || matches!(doc.body, Body::Json(_))) {
         codes.push(422);
+    }
+    if served && doc.body != Body::None {
+        // The body stopped before its end.
+        codes.push(408);
     }
     if auth.protects(path) {
         codes.push(401);

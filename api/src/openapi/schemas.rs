@@ -401,7 +401,7 @@ fn engines() -> Group {
         (
             "Verdict",
             record(&[
-                ("confined", flag()),
+                ("confined", json!({"type": ["boolean", "null"]})),
                 ("usable", flag()),
                 ("mechanism", maybe_text()),
                 ("evidence", text()),
@@ -440,7 +440,7 @@ fn management() -> Group {
         ("cli_version", maybe_text()),
         ("auth_ready", json!({"type": ["boolean", "null"]})),
         ("auth", json!({"anyOf": [named("EngineAuth"), {"type": "null"}]})),
-        ("sandbox_status", one_of(&["supported", "unsupported"])),
+        ("sandbox_status", one_of(&["supported", "unsupported", "unknown"])),
         ("sandbox", named("Verdict")),
         ("models_count", number()),
     ];

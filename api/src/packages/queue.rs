@@ -22,7 +22,7 @@ use std::{
     sync::{Arc, RwLock, RwLockReadGuard},
     time::Duration,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Packages unpacked at a time.
 const AT_ONCE: usize = 2;
@@ -57,19 +57,19 @@ impl Installs {
     pub(crate) fn hold(&self) -> RwLockReadGuard<'_, ()> {
         self.in_place.read().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
-
-    /// Waits until nothing is being installed.
-    pub(crate) async fn idle(&self, within: Duration) -> bool {
-        let all = u32::try_from(AT_ONCE).unwrap_or(u32::MAX);
-        // Never closed.
-        tokio::time::timeout(within, self.running.acquire_many(all)).await.is_ok()
-    }
 }
 
 impl App {
     /// Where uploaded packages lie until they are unpacked.
     pub(crate) fn package_uploads(&self) -> PathBuf {
         self.config.layout.data.join("skill_packages")
+    }
+
+    /// Waits until nothing is being installed; while the result is held, nothing begins to be. `None`: not in this time.
+    pub async fn no_installs(&self, within: Duration) -> Option<SemaphorePermit<'_>> {
+        let all = u32::try_from(AT_ONCE).unwrap_or(u32::MAX);
+        // Never closed.
+        tokio::time::timeout(within, self.installs.running.acquire_many(all)).await.ok()?.ok()
     }
 
     /// 429 or 503 before an upload's first byte is read.

@@ -10,11 +10,7 @@ use crate::{
     state::Shared,
     store::Install,
 };
-use axum::{
-    Json,
-    extract::{DefaultBodyLimit, State},
-    routing::post,
-};
+use axum::{Json, extract::State, routing::post};
 use serde::Serialize;
 
 /// `/v1/skill-packages/*`.
@@ -22,7 +18,7 @@ pub fn routes(app: &Shared) -> Table<()> {
     Table::new()
         .post_with(
             "/v1/skill-packages/install",
-            post(install).layer(DefaultBodyLimit::disable()),
+            post(install).layer(upload::form_max(app.config.upload_max)),
             Doc::new("skill packages", "Installs or updates a skill in the background")
                 .form(&[("file", true)])
                 .ok("InstallAccepted")

@@ -179,7 +179,7 @@ fn pack_into(root: &Path, paths: &[String], temporary: &Path, manifest: &Path) -
     let mut lines = Vec::new();
     for path in paths {
         // A file that an engine's leftover removed meanwhile is no reason to have no bundle.
-        let Ok(mut file) = File::open(root.join(path)) else { continue };
+        let Ok(mut file) = files::open_inside(root, path) else { continue };
         let large = file.metadata()?.len() >= u64::from(u32::MAX);
         zip.start_file(path, options.large_file(large))?;
         let (mut hash, mut size) = (Sha256::new(), 0u64);

@@ -1,7 +1,7 @@
 //! The result cache's key: everything that the result depends on, hashed. Blocking.
 
 use super::archive::hex;
-use crate::files;
+use crate::{files, skills::Skill, store::Request};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::{
@@ -13,13 +13,10 @@ use std::{
 /// What a result depends on.
 #[derive(Debug)]
 pub(super) struct Key<'a> {
-    pub(super) skill_id: &'a str,
-    pub(super) engine: &'a str,
-    pub(super) model: Option<&'a str>,
-    /// The skill's folder: every file counts.
-    pub(super) skill: &'a Path,
-    pub(super) input: &'a Value,
-    pub(super) parameter: &'a Value,
+    /// Every file of its folder counts.
+    pub(super) skill: &'a Skill,
+    /// Engine, model, inline input, parameters.
+    pub(super) request: &'a Request,
     /// The uploads, where there are any.
     pub(super) uploads: Option<&'a Path>,
 }
@@ -36,12 +33,13 @@ impl Key<'_> {
             out.update(bytes);
         };
         part("version", b"1");
-        part("skill_id", self.skill_id.as_bytes());
-        part("engine", self.engine.as_bytes());
-        part("model", self.model.unwrap_or_default().as_bytes());
-        part("input", canonical(self.input).to_string().as_bytes());
-        part("parameter", canonical(self.parameter).to_string().as_bytes());
-        for (name, digest) in tree(self.skill)? {
+        let Self { skill, request, .. } = self;
+        part("skill_id", skill.id.as_bytes());
+        part("engine", request.engine.as_bytes());
+        part("model", request.model.as_deref().unwrap_or_default().as_bytes());
+        part("input", canonical(&request.input).to_string().as_bytes());
+        part("parameter", canonical(&request.parameter).to_string().as_bytes());
+        for (name, digest) in tree(&skill.path)? {
             part(&format!("skill/{name}"), &digest);
         }
         if let Some(uploads) = self.uploads {
@@ -86,28 +84,35 @@ fn tree(root: &Path) -> io::Result<Vec<(String, Vec<u8>)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Kind;
     use serde_json::json;
 
     #[test]
     fn the_key_follows_content_and_not_the_order_of_keys() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("SKILL.md"), "a").unwrap();
+        std::fs::create_dir(dir.path().join("assets")).unwrap();
+        std::fs::write(dir.path().join("assets/runner.json"), r#"{"id": "s"}"#).unwrap();
+        std::fs::write(dir.path().join("SKILL.md"), "---\nname: s\n---\na").unwrap();
+        let (skill, _) = Skill::read(dir.path(), &["codex".to_owned()]).unwrap();
         let hash = |input: Value| {
-            let key = Key {
-                skill_id: "s",
-                engine: "codex",
+            let request = Request {
+                request_id: String::new(),
+                kind: Kind::Job,
+                skill_id: "s".to_owned(),
+                engine: "codex".to_owned(),
                 model: None,
-                skill: dir.path(),
-                input: &input,
-                parameter: &json!({}),
-                uploads: None,
+                input,
+                parameter: json!({}),
+                options: json!({}),
+                run_id: None,
+                created_at: 0,
             };
-            key.hash().unwrap()
+            Key { skill: &skill, request: &request, uploads: None }.hash().unwrap()
         };
         let before = hash(json!({"a": 1, "b": {"c": 1, "d": 2}}));
         assert_eq!(before, hash(json!({"b": {"d": 2, "c": 1}, "a": 1})));
         assert_ne!(before, hash(json!({"a": 2})));
-        std::fs::write(dir.path().join("SKILL.md"), "b").unwrap();
+        std::fs::write(dir.path().join("SKILL.md"), "---\nname: s\n---\nb").unwrap();
         assert_ne!(before, hash(json!({"a": 1, "b": {"c": 1, "d": 2}})));
     }
 }

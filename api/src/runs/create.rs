@@ -338,16 +338,7 @@ impl App {
         let key = {
             let (skill, request, uploads) = (Arc::clone(&skill), request.clone(), uploads.clone());
             tokio::task::spawn_blocking(move || {
-                Key {
-                    skill_id: &skill.id,
-                    engine: &request.engine,
-                    model: request.model.as_deref(),
-                    skill: &skill.path,
-                    input: &request.input,
-                    parameter: &request.parameter,
-                    uploads: uploads.as_deref(),
-                }
-                .hash()
+                Key { skill: &skill, request: &request, uploads: uploads.as_deref() }.hash()
             })
             .await??
         };

@@ -5,6 +5,7 @@
 
 use super::{
     Options, RunFolder,
+    cache_key::Key,
     cancel::Stay,
     outcome,
     output_schema::Contract,
@@ -23,7 +24,7 @@ use crate::{
     events::{Draft, kind},
     skills::Skill,
     state::App,
-    store::{Kind, Run, RunStatus},
+    store::{Kind, Request, Run, RunStatus},
     time::{now_ms, rfc3339},
 };
 use serde_json::{Value, json};
@@ -39,7 +40,7 @@ pub struct SettledRun {
     warnings: Vec<String>,
     validation: Vec<String>,
     pub(super) error: Option<Value>,
-    pub(super) cache: bool,
+    pub(super) cache: Option<String>,
     pub(super) recovery: Option<(&'static str, &'static str)>,
 }
 
@@ -53,7 +54,7 @@ impl SettledRun {
             warnings: Vec::new(),
             validation: Vec::new(),
             error: Some(json!({"code": code, "message": message.into()})),
-            cache: false,
+            cache: None,
             recovery: None,
         }
     }
@@ -101,6 +102,8 @@ impl SettledRun {
 /// What the preparation made.
 struct Prepared {
     folder: RunFolder,
+    /// Under which the result may be kept: of the skill that was copied, which may be newer than the one at creation.
+    cache_key: Option<String>,
     contract: Contract,
     prompt: String,
     overrides: Vec<String>,
@@ -182,9 +185,9 @@ impl App {
                 return;
             }
         };
-        let cacheable = !prepared.options.no_cache && run.cache_key.is_some();
+        let cache_key = prepared.cache_key.clone();
         let (mut settled, recorder) = self.run_engine(&run, prepared, recorder, stay, started).await;
-        settled.cache = cacheable && settled.status == RunStatus::Succeeded;
+        settled.cache = cache_key.filter(|_| settled.status == RunStatus::Succeeded);
         self.settle(&run, settled, recorder).await;
     }
 
@@ -231,9 +234,13 @@ impl App {
                 .map_err(|problem| ("SKILL_INVALID", problem.to_string()))?;
             let contract = Contract::of(&skill).map_err(|message| ("SKILL_INVALID", message))?;
             let io = |error: std::io::Error| ("RUN_FOLDER_UNUSABLE", error.to_string());
+            let key = || request_key(&skill, &request, &folder).map_err(io);
+            let before_copy = run.cache_key.as_ref().map(|_| key()).transpose()?;
             let copy = skill_copy::copy(&skill, &contract, &folder, &run.engine).map_err(io)?;
             let overrides = crate::engines::write_configs(&run.engine, &skill.path, folder.path())
                 .map_err(|error| ("ENGINE_CONFIG_INVALID", error.to_string()))?;
+            // An edit by hand while it was copied: what was run is no version that anybody can name.
+            let cache_key = before_copy.map(|before| Ok((key()? == before).then_some(before))).transpose()?.flatten();
             drop(held);
             let input: Value = std::fs::read(folder.path().join("input.json"))
                 .and_then(|bytes| Ok(serde_json::from_slice(&bytes)?))
@@ -244,7 +251,7 @@ impl App {
             crate::files::write_atomic(&folder.audit_file("stdin", 1, "log"), prompt.as_bytes()).map_err(io)?;
             let before = folder.snapshot();
             folder.write_snapshot("before", 1, &before).map_err(io)?;
-            Ok(Prepared { folder, contract, prompt, overrides, options, before })
+            Ok(Prepared { folder, cache_key, contract, prompt, overrides, options, before })
         })
         .await
         .map_err(|error| ("INTERNAL_ERROR", error.to_string()))?
@@ -274,7 +281,7 @@ impl App {
             return fail("ENGINE_NOT_INSTALLED", message, recorder);
         };
         let mut warnings = Vec::new();
-        if !verdict.confined {
+        if verdict.is_free() {
             let warning = format!("the engine runs unconfined: {}", verdict.evidence);
             tracing::warn!(run = %run.run_id, engine = %run.engine, flags = ?verdict.flags, %warning, "unconfined run");
             recorder.events(&[Draft::warning("UNCONFINED_RUN", warning.clone())]);
@@ -362,6 +369,12 @@ impl App {
             Err(error) => tracing::error!(%engine, %error, "trust removal broke"),
         }
     }
+}
+
+/// The cache's key for this request with the skill as it is now. Blocking.
+fn request_key(skill: &Skill, request: &Request, folder: &RunFolder) -> std::io::Result<String> {
+    let uploads = folder.uploads();
+    Key { skill, request, uploads: uploads.is_dir().then_some(&uploads) }.hash()
 }
 
 /// What is known once the engine has ended. Blocking from here on.
@@ -506,7 +519,7 @@ fn succeeded(data: Value, repair: outcome::RepairLevel) -> SettledRun {
         warnings: Vec::new(),
         validation: Vec::new(),
         error: None,
-        cache: false,
+        cache: None,
         recovery: None,
     }
 }

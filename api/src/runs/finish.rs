@@ -35,7 +35,7 @@ impl App {
             status: settled.status,
             warnings: settled.warnings_json(),
             error: settled.error.clone(),
-            cache: settled.cache,
+            cache: settled.cache.clone(),
             recovery: settled.recovery,
         };
         let ended = match self.store.finish_run(&run.run_id, finish).await {

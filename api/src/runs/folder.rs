@@ -109,6 +109,25 @@ impl RunFolder {
         self.0.join("bundle").join(if debug { "manifest_debug.json" } else { "manifest.json" })
     }
 
+    /// Opens one of its files for a client, wherever links that the agent made lead: never outside the folder.
+    pub fn open(&self, path: &Path) -> io::Result<fs::File> {
+        let relative = path.strip_prefix(&self.0).unwrap_or(path);
+        files::open_inside(&self.0, &relative.to_string_lossy())
+    }
+
+    /// The same for `artifacts/NAME`, whose links do not reach the rest of the run either.
+    pub fn open_artifact(&self, name: &str) -> io::Result<fs::File> {
+        if self.artifacts().is_symlink() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        files::open_inside(&self.artifacts(), name)
+    }
+
+    /// `result/result.json`, as it was written.
+    pub fn read_result(&self) -> io::Result<Value> {
+        Ok(serde_json::from_reader(io::BufReader::new(self.open(&self.result())?))?)
+    }
+
     /// Makes the tree.
     pub fn create(&self, input: &Value) -> io::Result<()> {
         for below in ["artifacts", "result", "interactions", "bundle", ".audit"] {
@@ -136,6 +155,9 @@ impl RunFolder {
 
     /// Files of `artifacts/`, as `artifacts/...`.
     pub fn artifact_names(&self) -> Vec<String> {
+        if self.artifacts().is_symlink() {
+            return Vec::new();
+        }
         files::list_files(&self.artifacts()).into_iter().map(|name| format!("artifacts/{name}")).collect()
     }
 
@@ -153,7 +175,7 @@ impl RunFolder {
     pub fn logs(&self, limit: u64) -> Logs {
         let attempt = self.last_attempt();
         let tail = |stream| {
-            let Ok(file) = fs::File::open(self.log(stream, attempt)) else { return String::new() };
+            let Ok(file) = self.open(&self.log(stream, attempt)) else { return String::new() };
             let size = file.metadata().map_or(0, |m| m.len());
             let from = size.saturating_sub(limit);
             String::from_utf8_lossy(&read_range(&file, from, size).unwrap_or_default()).into_owned()
@@ -164,7 +186,7 @@ impl RunFolder {
     /// Bytes `from..to` of a stream and its size now.
     pub fn log_range(&self, stream: Stream, attempt: Option<u32>, from: u64, to: u64) -> io::Result<(Vec<u8>, u64)> {
         let path = self.log(stream, attempt.unwrap_or_else(|| self.last_attempt()));
-        let file = match fs::File::open(path) {
+        let file = match self.open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), 0)),
             Err(error) => return Err(error),

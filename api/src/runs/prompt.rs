@@ -15,6 +15,9 @@ const DEFAULT: &str = "Use the skill \"{{ skill_id }}\": read {{ skill_dir }}/SK
 
 Work in {{ run_dir }}. End with the one JSON object that SKILL.md's output contract asks for.";
 
+/// Steps of a template: some seconds.
+const FUEL: u64 = 5_000_000;
+
 /// Renders it; the error is the template's.
 pub(super) fn render(
     skill: &Skill,
@@ -28,6 +31,8 @@ pub(super) fn render(
     let template = [engine, "common", "default"].iter().find_map(|key| prompts?.get(*key)?.as_str()).unwrap_or(DEFAULT);
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Lenient);
+    // A template that never ends would hold its thread for ever: no deadline reaches it.
+    environment.set_fuel(Some(FUEL));
     let rendered = environment
         .render_str(
             template,

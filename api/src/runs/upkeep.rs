@@ -48,7 +48,7 @@ impl App {
             loop {
                 tokio::select! {
                     () = app.stop.wait() => return,
-                    () = tokio::time::sleep(Duration::from_secs(10)) => {}
+                    () = tokio::time::sleep(app.config.upkeep_tick) => {}
                 }
                 let now = stamp_of(&app.config.concurrency_file()).await;
                 if now != stamp {
@@ -145,8 +145,12 @@ impl App {
     /// Takes over the limits that init published; without the file those of the start count.
     pub async fn take_limits(&self) {
         let path = self.config.concurrency_file();
-        let limits = match tokio::fs::read(&path).await {
-            Ok(bytes) => match serde_json::from_slice::<Published>(&bytes) {
+        let read = {
+            let path = path.clone();
+            tokio::task::spawn_blocking(move || files::read_small(&path)).await
+        };
+        let limits = match read {
+            Ok(Ok(bytes)) => match serde_json::from_slice::<Published>(&bytes) {
                 Ok(published) => {
                     let limits = Limits {
                         max_concurrent: published.max_concurrent.max(1),
@@ -159,7 +163,7 @@ impl App {
                     return tracing::warn!(path = %path.display(), %error, "the published limits cannot be read");
                 }
             },
-            Err(_) => return,
+            Ok(Err(_)) | Err(_) => return,
         };
         let Load { limits: before, .. } = self.admission.load();
         if limits != before {

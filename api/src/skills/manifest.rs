@@ -4,10 +4,11 @@
 //! meaningless: an id that is no plain name, no engine left, an unknown execution mode.
 
 use super::FrontMatter;
+use crate::files::read_small_text;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::{
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -116,7 +117,7 @@ pub(crate) fn plain_name(name: &str) -> bool {
 impl Skill {
     /// Reads a folder; the second value holds warnings.
     pub fn read(folder: &Path, known_engines: &[String]) -> Result<(Self, Vec<String>), Problem> {
-        let text_of = |path: PathBuf| fs::read_to_string(&path).map_err(|source| Problem::Read { path, source });
+        let text_of = |path: PathBuf| read_small_text(&path).map_err(|source| Problem::Read { path, source });
         let front = FrontMatter::parse(&text_of(folder.join("SKILL.md"))?);
         let runner_path = folder.join("assets/runner.json");
         let runner: Map<String, Value> = serde_json::from_str(&text_of(runner_path.clone())?)
@@ -197,7 +198,7 @@ impl Skill {
     pub fn schema(&self, which: Option<&String>) -> Result<Option<Value>, Problem> {
         let Some(relative) = which else { return Ok(None) };
         let path = self.path.join(relative);
-        let text = fs::read_to_string(&path).map_err(|source| Problem::Read { path: path.clone(), source })?;
+        let text = read_small_text(&path).map_err(|source| Problem::Read { path: path.clone(), source })?;
         serde_json::from_str(&text).map(Some).map_err(|error| Problem::Json { path, reason: error.to_string() })
     }
 }

@@ -101,8 +101,8 @@ pub struct Finish {
     pub warnings: Value,
     /// `{code, message}`.
     pub error: Option<Value>,
-    /// Keep the result under its cache key.
-    pub cache: bool,
+    /// Keep the result under this key.
+    pub cache: Option<String>,
     /// `(state, reason)` where a restart ends it.
     pub recovery: Option<(&'static str, &'static str)>,
 }
@@ -120,6 +120,11 @@ pub struct RunFilter {
 
 fn json(text: String) -> Value {
     serde_json::from_str(&text).unwrap_or(Value::Null)
+}
+
+/// Beyond what SQLite counts there is nothing.
+fn to_sql(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 impl Run {
@@ -227,13 +232,14 @@ impl Store {
                     recovery.map(|r| r.0),
                     recovery.map(|r| r.1),
                 ])?;
-            if changed == 1 && finish.cache {
+            if changed == 1
+                && let Some(key) = finish.cache
+            {
                 transaction
                     .prepare_cached(
-                        "INSERT OR REPLACE INTO cache_entries (cache_key, run_id, created_at)
-                         SELECT cache_key, run_id, ?2 FROM runs WHERE run_id = ?1 AND cache_key IS NOT NULL",
+                        "INSERT OR REPLACE INTO cache_entries (cache_key, run_id, created_at) VALUES (?1, ?2, ?3)",
                     )?
-                    .execute(params![run_id, now])?;
+                    .execute(params![key, run_id, now])?;
             }
             transaction.commit()?;
             Ok(changed == 1)
@@ -264,7 +270,7 @@ impl Store {
                 .prepare_cached(
                     "SELECT * FROM runs WHERE ?1 IS NULL OR status = ?1 ORDER BY number DESC LIMIT ?2 OFFSET ?3",
                 )?
-                .query_map(params![status, filter.limit as i64, filter.offset as i64], Run::read)?
+                .query_map(params![status, to_sql(filter.limit), to_sql(filter.offset)], Run::read)?
                 .collect::<rusqlite::Result<Vec<_>>>()?;
             let total: i64 = connection
                 .prepare_cached("SELECT count(*) FROM runs WHERE ?1 IS NULL OR status = ?1")?

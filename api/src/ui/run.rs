@@ -7,7 +7,7 @@ use super::{output, runs::took, skill::Wanted, visit::Visit};
 use crate::{
     error::{ApiError, ApiResult},
     files,
-    http::{extract::Params, send_file},
+    http::{extract::Params, or_not_found, send_file},
     management,
     runs::{RunFolder, Stream},
     store::{Kind, Request, Run, RunStatus},
@@ -114,11 +114,10 @@ fn pretty(value: &serde_json::Value) -> Option<String> {
 
 /// The result as it is for people: pretty, or cut where it is very large. Blocking.
 fn result(folder: &RunFolder) -> Option<String> {
-    let path = folder.result();
-    if std::fs::metadata(&path).ok()?.len() > RESULT {
+    if std::fs::metadata(folder.result()).ok()?.len() > RESULT {
         return Some("…".to_owned());
     }
-    let value: serde_json::Value = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    let value = folder.read_result().ok()?;
     Some(format!("{:#}", value.get("data").filter(|data| !data.is_null()).unwrap_or(&value)))
 }
 
@@ -150,8 +149,8 @@ pub(super) async fn download(
     let path = inside(&wanted)?;
     let (_, folder) = both(&visit, &id).await?;
     let name = path.rsplit('/').next().unwrap_or("file").to_owned();
-    let found = tokio::task::spawn_blocking(move || files::inside(folder.path(), &path)).await?;
-    send_file(found.ok_or_else(|| ApiError::not_found("File not found"))?, "application/octet-stream", &name).await
+    let found = tokio::task::spawn_blocking(move || files::open_inside(folder.path(), &path)).await?;
+    send_file(found.map_err(or_not_found("File not found"))?, "application/octet-stream", &name).await
 }
 
 fn inside(wanted: &Wanted) -> ApiResult<String> {

@@ -75,17 +75,20 @@ pub(super) async fn run(visit: Visit, Path(id): Path<String>, data: Multipart) -
 }
 
 async fn receive(visit: &Visit, form: &Form, mut data: Multipart) -> ApiResult<Sent> {
-    let broken = |error: axum::extract::multipart::MultipartError| ApiError::new(error.status(), error.body_text());
     let (folder, mut files_left) = (visit.app.config.requests_dir(), visit.app.config.upload_max);
     let (mut sent, mut text_left) = (Sent::default(), FORM_TEXT);
-    while let Some(field) = data.next_field().await.map_err(broken)? {
+    while let Some(mut field) = data.next_field().await.map_err(upload::broken)? {
         let name = field.name().unwrap_or_default().to_owned();
         let Some(file_name) = field.file_name().map(str::to_owned) else {
-            let text = field.text().await.map_err(broken)?;
-            text_left = text_left
-                .checked_sub(text.len() as u64)
-                .ok_or_else(|| ApiError::too_large(format!("the form holds more than {FORM_TEXT} bytes of text")))?;
-            sent.text.insert(name, text);
+            // Chunk by chunk: the form's limit is that of its files, which never are in memory.
+            let mut text = Vec::new();
+            while let Some(chunk) = field.chunk().await.map_err(upload::broken)? {
+                text_left = text_left.checked_sub(chunk.len() as u64).ok_or_else(|| {
+                    ApiError::too_large(format!("the form holds more than {FORM_TEXT} bytes of text"))
+                })?;
+                text.extend_from_slice(&chunk);
+            }
+            sent.text.insert(name, String::from_utf8_lossy(&text).into_owned());
             continue;
         };
         let wanted = form.fields.iter().find(|field| field.kind == Kind::File && field.name == name);

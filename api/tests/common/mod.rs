@@ -3,6 +3,7 @@
     dead_code,
     missing_docs,
     unreachable_pub,
+    clippy::expect_used,
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
@@ -11,6 +12,7 @@
 )]
 
 pub mod program;
+pub mod prover;
 
 use serde_json::{Value, json};
 use skill_api::{
@@ -210,7 +212,6 @@ impl Answer {
 
 pub fn request(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(HANG)).unwrap();
     let mut head =
         format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
     for (name, value) in headers {
@@ -219,9 +220,16 @@ pub fn request(address: SocketAddr, method: &str, path: &str, headers: &[(&str, 
     stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
     // A server that answers before it has read everything closes early.
     let _ = stream.write_all(body);
+    read_answer(stream, &format!("{method} {path}"))
+}
+
+/// The answer on a connection that ends with it.
+pub fn read_answer(mut stream: TcpStream, what: &str) -> Answer {
+    stream.set_read_timeout(Some(HANG)).unwrap();
     let mut raw = Vec::new();
-    let _ = stream.read_to_end(&mut raw);
-    let split = raw.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or_else(|| panic!("no answer to {method} {path}"));
+    let ended = stream.read_to_end(&mut raw);
+    let split =
+        raw.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or_else(|| panic!("no answer to {what}: {ended:?}"));
     let head = String::from_utf8_lossy(&raw[..split]).into_owned();
     let mut body = raw[split + 4..].to_vec();
     if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
@@ -302,6 +310,10 @@ impl Worker {
     pub fn run_folder(&self, id: &str) -> PathBuf {
         let run = self.get(&format!("/v1/jobs/{id}")).json()["run_id"].as_str().unwrap().to_owned();
         self.path("data/runs").join(run)
+    }
+    /// Runs a future of the worker's own.
+    pub fn block_on<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.as_ref().unwrap().block_on(work)
     }
     /// Asks for the stop, waits for it; gives the folders for another worker.
     pub fn stop(mut self) -> Setup {

@@ -20,25 +20,6 @@ addEventListener('securitypolicyviolation', e => faults.push('policy: ' + e.viol
 addEventListener('error', e => faults.push('error: ' + (e.message || (e.target && e.target.src))), true);
 addEventListener('unhandledrejection', e => faults.push('promise: ' + e.reason));"""
 
-# Says something, waits until it is let go, leaves an artifact and the result. Stands in for the codex CLI.
-AGENT = r"""#!/bin/sh
-[ "$1" = --version ] && echo codex-cli 0.169.0 && exit
-[ "$1" = exec ] || exit 1
-say() { printf '{"type":"item.completed","item":{"id":"%s","type":"agent_message","text":"%s"}}\n' "$1" "$2"; }
-printf '%s\n' '{"type":"thread.started","thread_id":"t-1"}'
-say 0 'I have read the skill. Whom shall I greet? Ada.'
-echo 'note: this run is trusted for as long as it lasts' >&2
-while [ ! -e GATE ]; do sleep 0.1; done
-printf 'Good morning, Ada!\n' > artifacts/greeting.txt
-say 1 '{\"greeting\": \"Good morning, Ada!\", \"file\": \"artifacts/greeting.txt\", \"__SKILL_DONE__\": true}'
-printf '%s\n' '{"type":"turn.completed"}'
-"""
-
-
-def agent(gate):
-    """The stand-in, held until the file `gate` is there."""
-    return AGENT.replace("GATE", gate)
-
 
 def axe():
     """axe-core's source, from the npm registry."""
