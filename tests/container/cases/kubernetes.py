@@ -9,7 +9,7 @@ import textwrap
 import urllib.error
 import urllib.request
 
-from suite import host, kubernetes, pages, plugins
+from suite import codex, host, kubernetes, plugins
 from suite.cases import case, check, same
 from suite.shell import CommandError, run, wait_for
 
@@ -264,7 +264,7 @@ def autoscaled(world):
     with world.start("-e", "SKILL_INIT_ENSURE=off", "-e", "SKILL_RUNNER_MAX_CONCURRENT_HARD_CAP=1") as box:
         box.ready()
         box.exec("sh", "-c", "mkdir -p $NPM_CONFIG_PREFIX/bin && printf '%s' \"$1\" > $NPM_CONFIG_PREFIX/bin/codex && "
-                 "chmod +x $NPM_CONFIG_PREFIX/bin/codex", "sh", pages.agent(GATE))
+                 "chmod +x $NPM_CONFIG_PREFIX/bin/codex", "sh", codex.stand_in(GATE))
 
         def look():
             status, body = box.http("/metrics")

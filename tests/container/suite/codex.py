@@ -1,4 +1,4 @@
-"""The real codex from npm, and the configuration with which it asks the model server of workers/model.py."""
+"""The real codex from npm with its model server (workers/model.py), and a stand-in where many runs at once are wanted."""
 
 import json
 
@@ -8,6 +8,22 @@ from .shell import run, say
 
 PACKAGE = "@openai/codex"
 PORT = 18080
+# Waits until it is let go, leaves an artifact and the result.
+STAND_IN = r"""#!/bin/sh
+[ "$1" = --version ] && echo codex-cli 0.169.0 && exit
+[ "$1" = exec ] || exit 1
+say() { printf '{"type":"item.completed","item":{"id":"%s","type":"agent_message","text":"%s"}}\n' "$1" "$2"; }
+printf '%s\n' '{"type":"thread.started","thread_id":"t-1"}'
+while [ ! -e GATE ]; do sleep 0.1; done
+printf 'Good morning, Ada!\n' > artifacts/greeting.txt
+say 1 '{\"greeting\": \"Good morning, Ada!\", \"file\": \"artifacts/greeting.txt\", \"__SKILL_DONE__\": true}'
+printf '%s\n' '{"type":"turn.completed"}'
+"""
+
+
+def stand_in(gate):
+    """The stand-in, held until the file `gate` is there."""
+    return STAND_IN.replace("GATE", gate)
 
 
 def prefix():
