@@ -56,21 +56,22 @@ section boot-exit wait $boot
 section boot-log cat /tmp/boot.log
 
 # Out of memory, while no tick comes that could find it: what is told came by the kernel's own word. First a process of a service
-# (an agent's run) dies of it, then a service's main process.
+# (an agent's run) dies of it, then a service's main process. Nobody else can be chosen: emulated, a victim takes long to go, and the
+# kernel looks for another one meanwhile.
 mkdir -p $cgroup/oom /tmp/oom
 echo 67108864 > $cgroup/oom/memory.max
 echo 0 > $cgroup/oom/memory.swap.max
 cat > /tmp/oom/init.toml <<'CONFIG'
 [service.worker]
-command = ["sh", "-c", "until test -e /tmp/oom/first; do sleep 0.1; done; sh -c 'x=x; while :; do x=$x$x; done'; exec sleep 1000"]
+command = ["sh", "-c", "until test -e /tmp/oom/first; do sleep 0.1; done; sh -c 'echo 1000 > /proc/self/oom_score_adj; x=x; while :; do x=$x$x; done'; exec sleep 1000"]
 essential = true
 [service.eater]
-command = ["sh", "-c", "until test -e /tmp/oom/second; do sleep 0.1; done; x=x; while :; do x=$x$x; done"]
+command = ["sh", "-c", "until test -e /tmp/oom/second; do sleep 0.1; done; echo 1000 > /proc/self/oom_score_adj; x=x; while :; do x=$x$x; done"]
 restart = "never"
 CONFIG
 oom_status() { $init status --json --socket /tmp/oom/control.sock; }
 oom_until() { n=0; until oom_status | tr -d ' \n' | grep -q "$1"; do n=$((n + 1)); [ $n -lt 200 ] || return 1; sleep 0.2; done; }
-(exec sh -c 'echo $$ > /sys/fs/cgroup/oom/cgroup.procs && exec "$@"' sh env SKILL_INIT_CONFIG=/tmp/oom/init.toml SKILL_INIT_API=false \
+(exec sh -c 'echo $$ > /sys/fs/cgroup/oom/cgroup.procs && echo -1000 > /proc/self/oom_score_adj && exec "$@"' sh env SKILL_INIT_CONFIG=/tmp/oom/init.toml SKILL_INIT_API=false \
     SKILL_INIT_GATEWAY=false SKILL_INIT_TICK=1h SKILL_INIT_SOCKET=/tmp/oom/control.sock $init entrypoint) > /tmp/oom.log 2>&1 &
 oom=$!
 # The first look, after which the alarms stand.
