@@ -40,6 +40,9 @@ pub struct Config {
     pub keep: Duration,
 }
 
+/// How long the last words of a session that the limit ended are left to their reader.
+const LAST_WORDS: std::time::Duration = std::time::Duration::from_secs(1);
+
 /// Runs the menu until the user leaves, the terminal goes away or the time is over.
 pub fn run(config: &Config) -> io::Result<Exit> {
     // From a group of its own a child may stop itself with SIGTSTP, and nobody could continue it: there is no shell
@@ -70,6 +73,8 @@ pub fn run(config: &Config) -> io::Result<Exit> {
             Ok(Outcome::Ended(how)) => terminal.say(&format!("\n{} ended: {how}.", entry.label)),
             Ok(Outcome::TimeOver) => {
                 terminal.say("\nThe session's time limit is reached.");
+                // ttyd drops what it has not sent yet when its command ends.
+                std::thread::sleep(LAST_WORDS);
                 return Ok(Exit::OK);
             }
             Ok(Outcome::HungUp) => return Ok(Exit::OK),
