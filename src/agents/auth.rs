@@ -11,9 +11,12 @@ use super::{
     edit::json::Object,
     status::Readiness,
 };
-use crate::layout::Layout;
+use crate::{
+    layout::Layout,
+    settings::{FileProblem, Files, SystemFiles},
+};
 use serde_json::{Map, Value};
-use std::{fs, io, path::Path};
+use std::path::Path;
 
 /// Readiness of one engine; `now` in milliseconds since 1970.
 pub fn readiness(engine: &Engine, checked: &Checked, layout: &Layout, now: i64) -> Readiness {
@@ -41,24 +44,20 @@ pub fn readiness(engine: &Engine, checked: &Checked, layout: &Layout, now: i64) 
 
 fn examine_file(credential: &Credential, path: &Path, now: i64) -> Result<Vec<String>, String> {
     let named = |what: &str| format!("{}: {what}", path.display());
-    let bytes = small_file(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => named(&format!(
+    let bytes = read(path).map_err(|problem| match problem {
+        FileProblem::Missing => named(&format!(
             "missing: log in, or put it into IMPORT/{} and run: skill-init agents import",
             credential.source.display()
         )),
-        _ => named(&error.to_string()),
+        problem => named(&problem.to_string()),
     })?;
     let notes = examine(&credential.shape, &bytes, now).map_err(|what| named(&what))?;
     Ok(notes.iter().map(|note| named(note)).collect())
 }
 
-/// The bytes of a regular file within the bound: the agent may have put anything in its place.
-fn small_file(path: &Path) -> io::Result<Vec<u8>> {
-    let meta = fs::metadata(path)?;
-    if !meta.is_file() || meta.len() > credentials::MAX_CREDENTIAL {
-        return Err(io::Error::other("not a regular file of at most 1 MiB"));
-    }
-    fs::read(path)
+/// Bounded, and never waits: the agent may have put anything in its place, also while it is looked at.
+fn read(path: &Path) -> Result<Vec<u8>, FileProblem> {
+    SystemFiles::at("/").read(path, credentials::MAX_CREDENTIAL)
 }
 
 /// Pure: what is wrong with a credential of this shape, else what is worth a note.
@@ -107,9 +106,9 @@ fn age(
 /// Why the engine is not ready with these settings; their values stay unsaid.
 fn settings(config: &DefaultConfig, path: &Path) -> Option<String> {
     let named = |what: &str| Some(format!("{}: {what}", path.display()));
-    let bytes = match small_file(path) {
+    let bytes = match read(path) {
         Ok(bytes) => bytes,
-        Err(error) => return named(&error.to_string()),
+        Err(problem) => return named(&problem.to_string()),
     };
     let object = match Object::parse(&bytes) {
         Ok(object) => object,
@@ -134,6 +133,7 @@ fn wanted(repair: &Repair) -> String {
 mod tests {
     use super::*;
     use credentials::testing::shape;
+    use std::fs;
 
     const NOW: i64 = 2_000_000;
 
@@ -184,7 +184,9 @@ mod tests {
         assert_eq!(other, format!("{}: {words}", path.display()));
         assert!(look("{").unwrap().contains("does not parse"));
         fs::remove_file(&path).unwrap();
-        assert!(settings(config, &path).unwrap().contains("No such file"));
+        assert!(settings(config, &path).unwrap().contains("no such file"));
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(settings(config, &path).unwrap().contains("not a regular file"));
     }
 
     #[test]
