@@ -61,15 +61,7 @@ type Readings = BTreeMap<String, Vec<f64>>;
 /// Runs everything and writes the table.
 pub(crate) fn run(args: &[String]) -> Result<(), String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("xtask has no parent folder")?;
-    let mut plan = Plan {
-        rounds: 41,
-        orphans: 20_000,
-        zombies: 5_000,
-        signals: 200,
-        idle_seconds: 30,
-        growth: &[1, 100, 10_000, 100_000],
-        priority: priority(),
-    };
+    let mut plan = Plan::default();
     let mut binary = root.join("target/dist/skill-init");
     let mut words = args.iter().map(String::as_str);
     while let Some(word) = words.next() {
