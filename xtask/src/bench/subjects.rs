@@ -91,7 +91,11 @@ pub(super) fn supervisors(binary: &Path, work: &Path, gauge: &Path) -> Result<Ve
     for (path, text) in [
         (
             "horust/gauge.toml",
-            format!("command = \"{child} child\"\n[restart]\nstrategy = \"always\"\nbackoff = \"0s\"\n"),
+            // Without keep-env its services see no environment, and the gauge's child does not find its shared file.
+            format!(
+                "command = \"{child} child\"\n[restart]\nstrategy = \"always\"\nbackoff = \"0s\"\n\
+                 [environment]\nkeep-env = true\n"
+            ),
         ),
         ("dinit/gauge", format!("type = process\ncommand = {child} child\nrestart = true\nrestart-delay = 0\n")),
         ("horust-run/.keep", String::new()),
