@@ -16,7 +16,7 @@ use proptest::{
 };
 use skill_init::{
     exit::Exit,
-    settings::service::*,
+    settings::{Defaults, Environment, Settings, service::*},
     supervise::{
         cause::Cause,
         machine::{Action, Event, Machine, Phase, ServiceId, StopPlan, Verb},
@@ -343,4 +343,24 @@ fn random_lives_keep_every_invariant() {
             Ok(())
         })
         .unwrap();
+}
+
+#[test]
+fn a_start_timeout_that_is_due_when_the_drain_ends_leaves_the_order_of_the_stop_alone() {
+    let settings = Settings::load(&Environment(BTreeMap::new())).expect("the defaults are right");
+    let named = |name: &str| ServiceSpec::new(name, vec!["x".to_owned()], &Defaults::of(&settings));
+    let (mut first, mut second) = (named("s0"), named("s1"));
+    first.readiness = Some(Probe {
+        kind: ProbeKind::SdNotify,
+        start_period: Duration::ZERO,
+        interval: Duration::from_millis(100),
+        timeout: Duration::from_millis(50),
+        success_threshold: 1,
+        failure_threshold: 2,
+    });
+    first.start_timeout = Some(Duration::from_millis(150));
+    second.after = vec!["s0".to_owned()];
+    // s0 is restarted while s1 runs on; its second start has 150 ms, and the stop's drain of 50 ms ends with them.
+    let restarted = [Stimulus::Notify(0), Stimulus::Operator(0, 2), Stimulus::End(0, 143)];
+    live(vec![first, second], restarted.into_iter().chain([Stimulus::Wait(100)]).collect());
 }

@@ -246,6 +246,8 @@ mod tests {
     proptest! {
         #[test]
         fn handing_it_on_twice_changes_nothing(names in proptest::collection::btree_map("[A-Z]{1,6}", "[a-z/:]{0,12}", 0..8)) {
+            // A name of ours (`PORT`) with such a value is a mistake of the settings, which come first.
+            prop_assume!(Settings::load(&Environment(names.clone())).is_ok());
             let once = base_of(&names);
             prop_assert_eq!(base_of(&once), once);
         }

@@ -301,6 +301,10 @@ impl Machine {
     }
 
     fn tick(&mut self, now: Now, out: &mut Vec<Action>) {
+        // First: from here on a start timeout that is due at the same moment must not break the order of the stop.
+        if matches!(self.phase, Phase::Draining { until } if until <= now) {
+            self.begin_stopping(now, out);
+        }
         while let Some((at, index, timer)) = self.timers.first().copied() {
             if at > now {
                 break;
@@ -326,7 +330,6 @@ impl Machine {
             self.arm(id);
         }
         match self.phase {
-            Phase::Draining { until } if until <= now => self.begin_stopping(now, out),
             Phase::Sweeping { hard_at: Some(at) } if at <= now => {
                 self.phase = Phase::Sweeping { hard_at: None };
                 out.push(Action::Sweep { hard: true });
