@@ -12,6 +12,7 @@ pub mod container;
 mod facts;
 pub mod host;
 pub mod kernel;
+pub mod oom;
 pub mod paths;
 pub mod pressure;
 pub mod privileges;

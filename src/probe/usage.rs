@@ -6,7 +6,8 @@
 #![forbid(unsafe_code)]
 
 use super::{
-    cgroup::{Cgroups, Version, level_memory, level_pids},
+    Bound,
+    cgroup::{Cgroups, Limits, Version, level_memory, level_pids},
     host,
     pressure::{self, Pressure},
     read,
@@ -123,6 +124,11 @@ impl UsagePaths {
         }
     }
 
+    /// The OOM killer's limit: the tightest of every visible level, in bytes; without one, unlimited.
+    pub fn memory_limit(&self) -> Bound<u64> {
+        Limits::memory(&self.root, &self.cgroups)
+    }
+
     /// Only the OOM counter: cheap enough for every death of a child by SIGKILL.
     pub fn oom_kills(&self) -> Option<u64> {
         self.counter(&self.oom, "oom_kill")
@@ -158,7 +164,7 @@ fn nearest_to_full(all: impl Iterator<Item = Used>) -> Option<Used> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::Reading, *};
     use std::fs;
 
     fn used(used: u64, limit: Option<u64>, from: &str) -> Used {
@@ -211,6 +217,7 @@ mod tests {
         assert_eq!(paths.oom_events(), Some(dir.path().join("sys/fs/cgroup/memory.events")));
         assert_eq!(paths.pressure_files(), [dir.path().join("sys/fs/cgroup/memory.pressure")]);
         assert!(!paths.oom_is_the_hosts());
+        assert_eq!(paths.memory_limit(), Bound::new(Reading::Value(1000), "/sys/fs/cgroup/memory.max"));
         // The limit moves: the next reading sees it.
         fs::write(dir.path().join("sys/fs/cgroup/pids.max"), "30\n").unwrap();
         assert_eq!(paths.read().pids.and_then(|u| u.limit), Some(30));

@@ -14,7 +14,6 @@ use super::{
     log,
     machine::{Action, Answer, Event, Machine, Phase, ServiceId, StopPlan},
     notify::{Notification, NotifySocket},
-    oom::Ledger,
     probing::Which,
     schedule::Now,
     service::State,
@@ -26,6 +25,7 @@ use crate::{
     control::server::{Call, Server},
     exit::Exit,
     layout::Root,
+    probe::oom::Ledger,
     settings::service::ServiceSpec,
     sys,
 };

@@ -13,7 +13,6 @@ pub mod launch;
 pub mod log;
 pub mod machine;
 pub mod notify;
-mod oom;
 pub mod orphans;
 mod output;
 pub mod probing;

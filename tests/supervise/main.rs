@@ -8,6 +8,7 @@
     reason = "a test that fails panics, and tests are not PID 1"
 )]
 
+mod cgroup;
 mod fixture;
 mod life;
 mod orphans;

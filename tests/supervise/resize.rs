@@ -1,50 +1,14 @@
 //! Limits that move while the container runs, as when a pod is resized in place, and limits that are reached.
 
-use crate::fixture::{Init, until};
-use std::{
-    fs,
-    path::{Path, PathBuf},
+use crate::{
+    cgroup::Group,
+    fixture::{Init, until},
 };
-
-/// A cgroup with a limit, removed at the end; `None`: this machine gives none.
-struct Group(PathBuf);
-
-impl Group {
-    fn make(pids: u64) -> Option<Self> {
-        Self::with(&[("/sys/fs/cgroup/pids", "pids.max"), ("/sys/fs/cgroup", "pids.max")], pids)
-    }
-    fn with_memory(bytes: u64) -> Option<Self> {
-        Self::with(&[("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")], bytes)
-    }
-    fn with(places: &[(&str, &str)], limit: u64) -> Option<Self> {
-        for (parent, file) in places {
-            let path = Path::new(parent).join(format!("skill-init-test-{}", std::process::id()));
-            if fs::create_dir(&path).is_ok() {
-                let group = Self(path);
-                if fs::write(group.0.join(file), limit.to_string()).is_ok() {
-                    return Some(group);
-                }
-            }
-        }
-        None
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // What is ended takes a moment to leave it.
-        for _ in 0..1000 {
-            if fs::remove_dir(&self.0).is_ok() {
-                return;
-            }
-            std::thread::yield_now();
-        }
-    }
-}
+use std::fs;
 
 #[test]
 fn a_smaller_pids_limit_reaches_the_status_and_the_file_that_a_running_worker_reads() {
-    let Some(group) = Group::make(1000) else {
+    let Some(group) = Group::with_pids(1000) else {
         eprintln!("SKIPPED: no cgroup with a pids limit can be made here (needs root and a writable hierarchy)");
         return;
     };
@@ -79,7 +43,7 @@ fn a_smaller_pids_limit_reaches_the_status_and_the_file_that_a_running_worker_re
 
 #[test]
 fn pids_near_their_limit_cost_readiness_and_name_the_owner_and_come_back() {
-    let Some(group) = Group::make(32) else {
+    let Some(group) = Group::with_pids(32) else {
         eprintln!("SKIPPED: no cgroup with a pids limit can be made here (needs root and a writable hierarchy)");
         return;
     };

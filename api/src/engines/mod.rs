@@ -6,6 +6,7 @@
 //! | `configs` | the engine's configuration for one run, in the run's folder |
 //! | `environment` | what may reach an engine |
 //! | `process` | the child: group, deadline, TERM, KILL, sweep |
+//! | `oom` | whether the kernel's OOM killer took it |
 //! | `output` | what it says |
 //! | `sandbox`, `status` | init's files, read when they change |
 //! | `trust` | the run's entry in the engine's trust store |
@@ -16,6 +17,7 @@ pub mod command;
 mod configs;
 mod environment;
 pub mod models;
+pub mod oom;
 pub mod output;
 pub mod process;
 mod sandbox;
@@ -31,7 +33,7 @@ pub use status::{Status, dotted_version};
 use crate::{config::Config, store::Run};
 use skill_init::{
     agents::catalogue::{Catalogue, Engine},
-    layout::Layout,
+    layout::{Layout, Root},
     settings::{Environment, keys},
 };
 use std::{
@@ -51,6 +53,7 @@ pub struct Engines {
     policy: crate::config::SandboxPolicy,
     status: status::Cached<Status>,
     sandbox: status::Cached<SandboxFile>,
+    oom: Arc<oom::Oom>,
 }
 
 impl Engines {
@@ -72,6 +75,7 @@ impl Engines {
             policy: config.sandbox,
             status: status::Cached::default(),
             sandbox: status::Cached::default(),
+            oom: oom::Oom::of(&Root::real()),
         }
     }
 
@@ -95,6 +99,11 @@ impl Engines {
         let file = self.sandbox.read(&self.layout.sandbox_status()).await;
         let version = self.status().await.0.get(name).map(|one| one.version.clone()).unwrap_or_default();
         sandbox::verdict(&file, self.get(name), &version, self.policy)
+    }
+
+    /// Watches over an engine about to start.
+    pub(crate) async fn oom_watch(&self) -> oom::Watch {
+        self.oom.watch().await
     }
 
     /// The CLI: the managed one, else the first on PATH.

@@ -3,6 +3,7 @@
 //! Every process of a run carries `SKILL_RUNNER_RUN_ID` in its environment. What left the group (setsid, double fork)
 //! is found by it and ended too, also by the next worker after a crash.
 
+use super::oom::{OomKill, Watch};
 use crate::runs::{Input, Stream};
 use bytes::{Bytes, BytesMut};
 use nix::{
@@ -11,7 +12,12 @@ use nix::{
     unistd::Pid,
 };
 use std::{
-    collections::BTreeMap, fs, io, os::unix::process::ExitStatusExt, path::PathBuf, process::Stdio, time::Duration,
+    collections::BTreeMap,
+    fs, io,
+    os::unix::process::ExitStatusExt,
+    path::PathBuf,
+    process::{ExitStatus, Stdio},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
@@ -22,6 +28,9 @@ use tokio::{
 
 /// The variable that marks every process of a run.
 pub const RUN_ID: &str = "SKILL_RUNNER_RUN_ID";
+
+/// A shell exits with this and the number of the signal that its command died by.
+const SHELL_SIGNAL: i32 = 128;
 
 /// What to run.
 #[derive(Debug, Clone)]
@@ -56,6 +65,8 @@ pub enum Ended {
     Exited(i32),
     /// By a signal that was not ours.
     Signaled(i32),
+    /// By the kernel's OOM killer, which took it or what it ran for a shell (exit status 137).
+    OomKilled(OomKill),
     /// At the deadline.
     TimedOut,
     /// Because it was asked to.
@@ -67,6 +78,7 @@ pub(crate) async fn run(
     launch: &Launch,
     output: mpsc::Sender<Input>,
     mut asked: watch::Receiver<Option<Reason>>,
+    oom: &Watch,
 ) -> io::Result<Ended> {
     let mut child = Command::new(&launch.program)
         .args(&launch.args)
@@ -92,13 +104,11 @@ pub(crate) async fn run(
         status = child.wait() => Ok(status?),
         reason = wanted(&mut asked) => Err(Ended::Asked(reason)),
         () = tokio::time::sleep_until(deadline) => Err(Ended::TimedOut),
+        never = oom.look() => match never {},
     };
     let run_id = launch.env.get(RUN_ID).cloned().unwrap_or_default();
     let ended = match early {
-        Ok(status) => match status.signal() {
-            Some(signal) => Ended::Signaled(signal),
-            None => Ended::Exited(status.code().unwrap_or(-1)),
-        },
+        Ok(status) => own_end(status, oom).await,
         Err(ended) => {
             signal_all(group, &run_id, Signal::SIGTERM).await;
             if timeout(launch.grace, child.wait()).await.is_err() {
@@ -113,6 +123,21 @@ pub(crate) async fn run(
     let drained = Instant::now() + Duration::from_secs(5);
     while let Ok(Some(_)) = timeout_at(drained, readers.join_next()).await {}
     Ok(ended)
+}
+
+/// Of an engine that nobody ended.
+async fn own_end(status: ExitStatus, oom: &Watch) -> Ended {
+    let ended = match status.signal() {
+        Some(signal) => Ended::Signaled(signal),
+        None => Ended::Exited(status.code().unwrap_or(-1)),
+    };
+    let killed = Signal::SIGKILL as i32;
+    if matches!(ended, Ended::Signaled(signal) if signal == killed)
+        || matches!(ended, Ended::Exited(code) if code == SHELL_SIGNAL + killed)
+    {
+        return oom.claim().await.map_or(ended, Ended::OomKilled);
+    }
+    ended
 }
 
 async fn wanted(asked: &mut watch::Receiver<Option<Reason>>) -> Reason {

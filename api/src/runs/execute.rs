@@ -27,6 +27,7 @@ use crate::{
     store::{Kind, Request, Run, RunStatus},
     time::{now_ms, rfc3339},
 };
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Instant};
 use tokio::sync::mpsc;
@@ -310,7 +311,9 @@ impl App {
             let (folder, format) = (prepared.folder.clone(), command::format(&run.engine));
             tokio::task::spawn_blocking(move || recorder.record(&folder, format, receiver))
         };
-        let ended = process::run(&launch, sender, stay.asked.clone()).await;
+        let oom = self.engines.oom_watch().await;
+        let ended = process::run(&launch, sender, stay.asked.clone(), &oom).await;
+        drop(oom);
         self.untrust(&run.engine, prepared.folder.path()).await;
         let recording = match recording.await {
             Ok(Ok(recording)) => recording,
@@ -399,6 +402,10 @@ impl Closing {
                 format!("the engine was ended after {} s", self.launch.deadline.as_secs()),
             ),
             Ended::Exited(0) => answer(prepared, &recording),
+            Ended::OomKilled(kill) => {
+                let advice = "give the container more memory or lower SKILL_RUNNER_MAX_CONCURRENT";
+                SettledRun::failed("ENGINE_OUT_OF_MEMORY", words(format!("{kill}; {advice}"), &recording))
+            }
             Ended::Exited(_) | Ended::Signaled(_) if login(&recording) => {
                 SettledRun::failed("AUTH_REQUIRED", self.login_words())
             }
@@ -406,7 +413,8 @@ impl Closing {
                 SettledRun::failed("ENGINE_FAILED", words(format!("exit status {code}"), &recording))
             }
             Ended::Signaled(signal) => {
-                SettledRun::failed("ENGINE_FAILED", words(format!("signal {signal}"), &recording))
+                let from = if signal == Signal::SIGKILL as i32 { "killed from outside by " } else { "" };
+                SettledRun::failed("ENGINE_FAILED", words(format!("{from}signal {signal}"), &recording))
             }
         };
         settled.warnings.splice(0..0, self.warnings);
@@ -428,6 +436,7 @@ impl Closing {
         let (kind, code) = match self.ended {
             Ended::Exited(code) => ("exited", Some(code)),
             Ended::Signaled(signal) => ("signaled", Some(signal)),
+            Ended::OomKilled(_) => ("oom_killed", Some(Signal::SIGKILL as i32)),
             Ended::TimedOut => ("timed_out", None),
             Ended::Asked(Reason::Canceled) => ("canceled", None),
             Ended::Asked(Reason::Stopping) => ("stopped", None),

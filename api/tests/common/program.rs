@@ -51,8 +51,18 @@ fn own_host() -> Ipv4Addr {
 impl Program {
     /// Ready when this returns.
     pub fn start(dir: &Path) -> Self {
+        Self::start_behind(&[], dir)
+    }
+
+    /// The same in this control group.
+    pub fn start_in(cgroup: &Path, dir: &Path) -> Self {
+        let script = "echo 0 > \"$0/cgroup.procs\" && exec \"$@\"";
+        Self::start_behind(&["/bin/sh", "-c", script, cgroup.to_str().unwrap()], dir)
+    }
+
+    fn start_behind(words: &[&str], dir: &Path) -> Self {
         loop {
-            let mut program = Self::spawn(dir);
+            let mut program = Self::spawn_behind(words, dir);
             if program.is_ready() {
                 return program;
             }
@@ -61,20 +71,31 @@ impl Program {
 
     /// Not waited for.
     pub fn spawn(dir: &Path) -> Self {
-        let (mut command, address, notify) = Self::command(dir);
+        Self::spawn_behind(&[], dir)
+    }
+
+    fn spawn_behind(words: &[&str], dir: &Path) -> Self {
+        let (mut command, address, notify) = Self::command_behind(words, dir);
         Self { child: command.spawn().unwrap(), address, notify }
     }
 
     /// How it is started, where it will listen, and where it says that it does.
     pub fn command(dir: &Path) -> (Command, SocketAddr, UnixDatagram) {
+        Self::command_behind(&[], dir)
+    }
+
+    /// The same behind the words of a program that becomes it.
+    fn command_behind(words: &[&str], dir: &Path) -> (Command, SocketAddr, UnixDatagram) {
         let host = own_host();
         let port = TcpListener::bind((host, 0)).unwrap().local_addr().unwrap().port();
         let socket = dir.join("notify.sock");
         let _ = fs::remove_file(&socket);
         let notify = UnixDatagram::bind(&socket).unwrap();
         notify.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_skill-api"));
+        let mut words = words.iter().chain(&[env!("CARGO_BIN_EXE_skill-api")]);
+        let mut command = Command::new(words.next().unwrap());
         command
+            .args(words)
             .env_clear()
             .env("PATH", std::env::var("PATH").unwrap())
             .env("PORT", port.to_string())

@@ -51,7 +51,7 @@ impl Limits {
         let memory = cgroups.memory.as_ref();
         let pids = level_pids(root, cgroups.pids.as_ref());
         Self {
-            memory: tightest(memory, "memory", |h, dir| memory_limit(root, h, dir)),
+            memory: Self::memory(root, cgroups),
             memory_high: tightest(memory, "memory", |h, dir| memory_high(root, h, dir)),
             memory_available: tightest_of(
                 "memory",
@@ -74,6 +74,11 @@ impl Limits {
                 }),
             ),
         }
+    }
+
+    /// Only [`Self::memory`].
+    pub fn memory(root: &Root, cgroups: &Cgroups) -> Bound<u64> {
+        tightest(cgroups.memory.as_ref(), "memory", |hierarchy, dir| memory_limit(root, hierarchy, dir))
     }
 }
 

@@ -1,25 +1,28 @@
-//! Who died of memory: the kernel's counter of OOM kills against the deaths that the loop sees. Pure.
+//! Who died of memory: the kernel's counter of OOM kills against the deaths that a parent sees. Pure.
 //!
 //! The counter and the death arrive in either order: a killed process with much memory takes its time to go. So a kill
-//! that was counted can be claimed by a death by SIGKILL for a while. What nobody claims hit a process that is no service
-//! (an agent's, an orphan), and is told of by itself.
+//! that was counted can be claimed by a death by SIGKILL for a while. What nobody claims hit a process that the parent
+//! does not watch (init: an agent's, an orphan; the worker: a tool of an agent), and is told of by itself.
+#![forbid(unsafe_code)]
 
-use super::schedule::Now;
 use std::{collections::VecDeque, time::Duration};
 
-/// How long a counted kill waits for the death of a service.
+/// A moment, since any fixed one.
+type Now = Duration;
+
+/// How long a counted kill waits for the death of a child.
 const CLAIMABLE: Duration = Duration::from_secs(10);
 /// Counted kills that wait at once; more are nobody's.
 const MOST: usize = 64;
 
 /// The ledger.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Ledger {
+pub struct Ledger {
     /// The counter as it was last seen.
     seen: u64,
     /// Kills since the start.
     kills: u64,
-    /// Of those: claimed by the death of a service.
+    /// Of those: claimed by the death of a child.
     claimed: u64,
     /// Of those: told of by themselves.
     told: u64,
@@ -29,17 +32,23 @@ pub(super) struct Ledger {
 
 impl Ledger {
     /// Begins with the counter's value at the start: what was counted before is not ours.
-    pub(super) fn new(counter: u64) -> Self {
+    pub fn new(counter: u64) -> Self {
         Self { seen: counter, ..Self::default() }
     }
 
     /// Kills since the start.
-    pub(super) fn kills(&self) -> u64 {
+    pub fn kills(&self) -> u64 {
         self.kills
     }
 
+    /// The counter was read after a time in which nobody looked: how old the kills meanwhile are is not known, so no
+    /// death claims them.
+    pub fn skip(&mut self, counter: u64) {
+        self.seen = self.seen.max(counter);
+    }
+
     /// The counter was read.
-    pub(super) fn counted(&mut self, counter: u64, now: Now) {
+    pub fn counted(&mut self, counter: u64, now: Now) {
         let new = counter.saturating_sub(self.seen);
         self.seen = self.seen.max(counter);
         self.kills = self.kills.saturating_add(new);
@@ -49,8 +58,8 @@ impl Ledger {
         }
     }
 
-    /// A service died by SIGKILL: was it one of the counted kills?
-    pub(super) fn claim(&mut self, now: Now) -> bool {
+    /// A child died by SIGKILL: was it one of the counted kills?
+    pub fn claim(&mut self, now: Now) -> bool {
         while self.open.front().is_some_and(|at| now.saturating_sub(*at) > CLAIMABLE) {
             self.open.pop_front();
         }
@@ -64,7 +73,7 @@ impl Ledger {
     }
 
     /// Kills that nobody has claimed or been told of; they count as told from now on.
-    pub(super) fn untold(&mut self) -> u64 {
+    pub fn untold(&mut self) -> u64 {
         let untold = self.kills.saturating_sub(self.claimed).saturating_sub(self.told);
         self.told += untold;
         untold
@@ -96,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_kills_the_one_that_hit_no_service_is_told_once() {
+    fn of_two_kills_the_one_that_hit_no_child_is_told_once() {
         let mut ledger = Ledger::new(0);
         ledger.counted(2, s(0));
         assert!(ledger.claim(s(0)));
@@ -111,6 +120,16 @@ mod tests {
         ledger.counted(1, s(0));
         assert!(!ledger.claim(s(11)));
         assert_eq!(ledger.kills(), 1);
+    }
+
+    #[test]
+    fn what_was_killed_while_nobody_looked_is_claimed_by_no_death() {
+        let mut ledger = Ledger::new(0);
+        ledger.skip(3);
+        ledger.counted(3, s(1));
+        assert!(!ledger.claim(s(1)));
+        ledger.counted(4, s(2));
+        assert!(ledger.claim(s(2)));
     }
 
     #[test]
