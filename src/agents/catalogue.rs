@@ -21,6 +21,8 @@ use std::{
 use toml_edit::{DocumentMut, Item};
 
 const BUILT_IN: &str = include_str!("catalogue/engines.toml");
+/// The same as JSON (build.rs), for every start that lays nothing over it.
+const BUILT_IN_JSON: &str = include_str!(concat!(env!("OUT_DIR"), "/engines.json"));
 
 /// Every engine, in the order of the reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +66,10 @@ impl Catalogue {
     /// The built-in table.
     pub fn built_in() -> Self {
         // The tests load it; a table that does not parse never leaves the build.
-        Self::merged("").unwrap_or(Self { engines: Vec::new(), shapes: BTreeMap::new() })
+        serde_json::from_str(BUILT_IN_JSON)
+            .map_err(|error| error.to_string())
+            .and_then(Self::checked)
+            .unwrap_or(Self { engines: Vec::new(), shapes: BTreeMap::new() })
     }
 
     /// The built-in table with this TOML text over it: a key of an engine replaces the built-in one.
@@ -88,7 +93,11 @@ impl Catalogue {
                 }
             }
         }
-        let file: File = toml_edit::de::from_document(table).map_err(|e| e.to_string())?;
+        toml_edit::de::from_document(table).map_err(|e| e.to_string()).and_then(Self::checked)
+    }
+
+    /// What a parser cannot know: names and paths that lead nowhere else, shapes that exist.
+    fn checked(file: File) -> Result<Self, String> {
         let shapes: BTreeMap<String, Arc<Shape>> = file.shape.into_iter().map(|(k, v)| (k, Arc::new(v))).collect();
         let mut engines = file.engine.0;
         for engine in &mut engines {
@@ -210,6 +219,13 @@ fn check_repairs(engine: &Engine) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_embedded_json_is_the_table_of_the_toml_file() {
+        let table = Catalogue::built_in();
+        assert!(!table.engines.is_empty());
+        assert_eq!(Ok(table), Catalogue::merged(""));
+    }
 
     #[test]
     fn the_built_in_table_parses_and_keeps_the_documented_order() {

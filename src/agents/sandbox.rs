@@ -185,9 +185,9 @@ pub fn codex_at_start(layout: &Layout, catalogue: &Catalogue) -> Option<bool> {
         return Some(false);
     }
     let verdicts = read(layout)?;
+    let verdict = verdicts.engines.get("codex")?;
     let now = Facts::read(&Root::real());
     let same_place = verdicts.facts.kernel == now.kernel && verdicts.facts.container == now.container;
-    let verdict = verdicts.engines.get("codex")?;
     (same_place && verdict.identity == identity(Path::new(&verdict.program))).then_some(verdict.full_auto)
 }
 

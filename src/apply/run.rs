@@ -50,6 +50,11 @@ impl Wanted {
         })
     }
 
+    /// The engine table.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
     /// Import from this folder, also where the settings say not to.
     #[must_use]
     pub fn import_from(mut self, folder: Option<PathBuf>, force: bool) -> Self {

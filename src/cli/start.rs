@@ -17,7 +17,7 @@ use crate::{
     exit::Exit,
     layout::Layout,
     plan::{self, Plan, services::Found},
-    probe::{self, Facts, UsagePaths},
+    probe::{self, Depth, Facts, UsagePaths},
     settings::{Settings, keys},
     supervise::{
         answer::{Told, micros},
@@ -54,20 +54,25 @@ pub(super) struct Prepared {
 /// Probe, plan, apply. `Err`: the exit code, everything said.
 pub(super) fn prepare(context: &Context, origin: Instant) -> Result<Prepared, Exit> {
     let mut phases = Stopwatch::new(origin);
+    let asking = probe::Asking::start_under(&context.root);
     let (settings, layout) = context.load()?;
     log::init(&settings);
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
+    let wanted = apply::Wanted::new(&settings, &layout).map_err(|error| {
+        output::error(&error.to_string());
+        Exit::CONFIG
+    })?;
     phases.lap("settings");
     interrupted()?;
-    let facts = probe::run(&context.root, &layout, &context.env);
+    let facts = probe::finish(asking, &context.root, &layout, &context.env, Depth::Start);
     phases.lap("probe");
-    let plan = make_plan(context, &settings, &layout, &facts);
+    let plan = make_plan(context, &settings, &layout, &facts, wanted.catalogue());
     phases.lap("plan");
     banner(&layout, &facts, &plan);
     interrupted()?;
-    let warnings = apply_files(&settings, &layout)?;
+    let warnings = apply_files(&wanted)?;
     publish(&layout, &plan);
     phases.lap("apply");
     interrupted()?;
@@ -222,7 +227,7 @@ fn replan(context: &Context, socket: Option<PathBuf>, start: Arc<Facts>) -> Repl
         imported.warnings().iter().for_each(|line| tracing::warn!("{line}"));
         // Not probe::run: it makes a child, and here the supervisor reaps; and the runs must not count against themselves.
         let facts = start.under_todays_limits(&context.root);
-        let mut plan = make_plan(&context, &settings, &layout, &facts);
+        let mut plan = make_plan(&context, &settings, &layout, &facts, wanted.catalogue());
         publish(&layout, &plan);
         if let Some(socket) = &socket {
             // Said at the start already.
@@ -239,10 +244,14 @@ fn replan(context: &Context, socket: Option<PathBuf>, start: Arc<Facts>) -> Repl
 }
 
 /// The plan without the files; `apply` looks at those itself.
-pub(super) fn make_plan(context: &Context, settings: &Settings, layout: &Layout, facts: &Facts) -> Plan {
-    let table =
-        Catalogue::load(settings.get_opt(&keys::CATALOGUE).as_deref()).unwrap_or_else(|_| Catalogue::built_in());
-    let codex = match sandbox::codex_at_start(layout, &table) {
+pub(super) fn make_plan(
+    context: &Context,
+    settings: &Settings,
+    layout: &Layout,
+    facts: &Facts,
+    catalogue: &Catalogue,
+) -> Plan {
+    let codex = match sandbox::codex_at_start(layout, catalogue) {
         Some(true) => plan::landlock::CodexSandbox::Works,
         Some(false) => plan::landlock::CodexSandbox::Fails,
         None => plan::landlock::CodexSandbox::Unknown,
@@ -318,12 +327,8 @@ impl Stopwatch {
 }
 
 /// Folders, files, trust and credentials. What failed and can be done without is a warning.
-fn apply_files(settings: &Settings, layout: &Layout) -> Result<Vec<String>, Exit> {
-    let wanted = apply::Wanted::new(settings, layout).map_err(|error| {
-        output::error(&error.to_string());
-        Exit::CONFIG
-    })?;
-    let report = apply::prepare(&wanted);
+fn apply_files(wanted: &apply::Wanted) -> Result<Vec<String>, Exit> {
+    let report = apply::prepare(wanted);
     report.done().iter().for_each(|line| tracing::info!("{line}"));
     let warnings = report.warnings();
     warnings.iter().for_each(|line| tracing::warn!("{line}"));

@@ -97,16 +97,32 @@ pub enum Depth {
     Full,
 }
 
+/// Questions on their way: the child that tries Landlock works while the start reads its settings.
+#[derive(Debug)]
+pub struct Asking(std::io::Result<landlock::Asking>);
+
+impl Asking {
+    /// Makes that child by fork(2), while there is little memory to copy the tables of. It is reaped by pid, at the end or
+    /// where this value is dropped: before anything else reaps.
+    pub fn start() -> Self {
+        Self(landlock::Asking::start())
+    }
+
+    /// The same, unless the root is a captured one: its kernel has answered already.
+    pub fn start_under(root: &Root) -> Option<Self> {
+        (*root == Root::real()).then(Self::start)
+    }
+}
+
 impl Calls {
-    /// Asks this kernel. Makes one (`Start`) or two (`Full`) throwaway children by fork(2) and reaps them by pid: call it
-    /// before anything else reaps.
-    pub fn ask(depth: Depth) -> Self {
+    /// Asks this kernel; `Full` makes one more throwaway child.
+    pub fn ask(asking: Asking, depth: Depth) -> Self {
         let (uid, gid) = volume::ids();
         let (release, machine) = kernel::ask_uname().map_or((None, None), |(r, m)| (Some(r), Some(m)));
-        let (landlock_abi, landlock_child) = ask_landlock();
         let soft_hard = |limit: std::io::Result<limits::SoftHard>| {
             limit.ok().map(|limits::SoftHard { soft, hard }| SoftHard { soft, hard })
         };
+        let (landlock_abi, landlock_child) = landlock(asking);
         Self {
             release,
             machine,
@@ -128,9 +144,9 @@ impl Calls {
     }
 }
 
-fn ask_landlock() -> (Option<Abi>, Trial) {
-    let answer = match landlock::ask_a_child() {
-        Ok(answer) => answer,
+fn landlock(asking: Asking) -> (Option<Abi>, Trial) {
+    let answer = match asking.0 {
+        Ok(child) => child.finish(),
         Err(error) => return (None, Trial::NotRun { errno: error.raw_os_error().unwrap_or_default() }),
     };
     let abi = answer.abi.map(|abi| match abi {

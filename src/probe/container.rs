@@ -44,7 +44,8 @@ fn container(root: &Root, env: &Environment, pid: Option<u32>) -> Container {
         .filter(|path| read::exists(root, path))
         .map(str::to_owned)
         .collect();
-    for path in ["/proc/1/cgroup", "/proc/self/cgroup"] {
+    let own = if pid == Some(1) { None } else { Some("/proc/self/cgroup") };
+    for path in ["/proc/1/cgroup"].into_iter().chain(own) {
         let text = read::text(root, path).unwrap_or_default();
         if let Some(name) = NAMES.iter().find(|name| names_engine(&text, name)) {
             markers.push(format!("{path} names {name}"));

@@ -3,7 +3,7 @@
 
 use super::{
     Bound,
-    calls::{Calls, Depth},
+    calls::{Asking, Calls, Depth},
     cgroup::{Cgroups, Limits},
     container::{self, Container},
     kernel::{self, Kernel},
@@ -45,7 +45,7 @@ pub struct Facts {
     pub descriptors: Descriptors,
     /// Pressure stall information.
     pub pressure: PressureFiles,
-    /// The layout's paths.
+    /// The layout's paths; none at a start.
     pub paths: Vec<PathFact>,
 }
 
@@ -66,11 +66,17 @@ pub fn run(root: &Root, layout: &Layout, env: &Environment) -> Facts {
 
 /// The same, with as much asked of the kernel as `depth` says.
 pub fn run_with(root: &Root, layout: &Layout, env: &Environment, depth: Depth) -> Facts {
-    if *root == Root::real() {
-        assemble(root, env, &Calls::ask(depth), paths::look(layout))
-    } else {
-        assemble(root, env, &Calls::recorded(root), Vec::new())
-    }
+    finish(Asking::start_under(root), root, layout, env, depth)
+}
+
+/// The same, with the questions that were put earlier. Paths are looked at only where they are asked for (`Full`): a start
+/// finds out by using them.
+pub fn finish(asking: Option<Asking>, root: &Root, layout: &Layout, env: &Environment, depth: Depth) -> Facts {
+    let Some(asking) = asking else {
+        return assemble(root, env, &Calls::recorded(root), Vec::new());
+    };
+    let paths = if depth == Depth::Full { paths::look(layout) } else { Vec::new() };
+    assemble(root, env, &Calls::ask(asking, depth), paths)
 }
 
 /// Everything but the asking: reads files under `root` only.
@@ -78,6 +84,7 @@ pub fn assemble(root: &Root, env: &Environment, calls: &Calls, paths: Vec<PathFa
     let kernel = kernel::kernel(root, calls);
     let cgroups = Cgroups::find(root);
     let limits = Limits::read(root, &cgroups);
+    let own = resources::own_limits(root);
     Facts {
         landlock: sandbox::landlock(&kernel, calls.landlock_abi, calls.landlock_child.as_ref()),
         user_namespaces: sandbox::user_namespaces(root, calls),
@@ -85,8 +92,8 @@ pub fn assemble(root: &Root, env: &Environment, calls: &Calls, paths: Vec<PathFa
         privileges: privileges::privileges(root, calls),
         memory: resources::memory(root, &limits),
         cpu: resources::cpu(root, &limits, calls),
-        tasks: resources::tasks(root, &limits, calls),
-        descriptors: resources::descriptors(root, calls),
+        tasks: resources::tasks(root, &limits, &own, calls),
+        descriptors: resources::descriptors(root, &own, calls),
         pressure: pressure_files(root, &cgroups),
         kernel,
         cgroups,
@@ -105,7 +112,8 @@ impl Facts {
         let calls =
             Calls { affinity: crate::sys::affinity::cpus().ok().filter(|_| *root == Root::real()), ..Calls::default() };
         let limits = Limits::read(root, &self.cgroups);
-        let (mut memory, mut tasks) = (resources::memory(root, &limits), resources::tasks(root, &limits, &calls));
+        let own = resources::own_limits(root);
+        let (mut memory, mut tasks) = (resources::memory(root, &limits), resources::tasks(root, &limits, &own, &calls));
         let free = moved(&planning(&self.limits), &self.limits.memory_available, planning(&limits));
         memory.available = resources::either(&free, &self.memory.host_available);
         memory.host_available = self.memory.host_available.clone();
@@ -114,7 +122,7 @@ impl Facts {
         tasks.host_available = self.tasks.host_available.clone();
         Self {
             cpu: resources::cpu(root, &limits, &calls),
-            descriptors: resources::descriptors(root, &calls),
+            descriptors: resources::descriptors(root, &own, &calls),
             memory,
             tasks,
             limits,

@@ -58,9 +58,14 @@ pub(super) fn memory_used(root: &Root) -> Option<Used> {
     Some(Used { used: total.saturating_sub(info.available?), limit: Some(total), from: PATH.to_owned() })
 }
 
-/// The host's tasks.
+/// Tasks that the host has.
+pub(super) fn tasks_in_use(root: &Root) -> Option<u64> {
+    loadavg_tasks(&read::text(root, "/proc/loadavg").ok()?)
+}
+
+/// The same with their limit.
 pub(super) fn tasks_used(root: &Root) -> Option<Used> {
-    let used = loadavg_tasks(&read::text(root, "/proc/loadavg").ok()?)?;
+    let used = tasks_in_use(root)?;
     let limit = Bound::tightest(task_limits(root))?;
     Some(Used { used, limit: limit.value().copied(), from: limit.from })
 }

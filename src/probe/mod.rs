@@ -23,7 +23,7 @@ pub mod resources;
 pub mod sandbox;
 pub mod usage;
 
-pub use calls::{Calls, Depth};
-pub use facts::{Facts, PressureFiles, assemble, run, run_with};
+pub use calls::{Asking, Calls, Depth};
+pub use facts::{Facts, PressureFiles, assemble, finish, run, run_with};
 pub use reading::{Bound, Reading};
 pub use usage::{Usage, UsagePaths, Used};

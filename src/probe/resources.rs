@@ -138,14 +138,14 @@ fn whole_cpus(quota: f64) -> u32 {
 }
 
 /// Tasks from the cgroups, the resource limit and the host.
-pub(super) fn tasks(root: &Root, limits: &Limits, calls: &Calls) -> Tasks {
+pub(super) fn tasks(root: &Root, limits: &Limits, own: &OwnLimits, calls: &Calls) -> Tasks {
     let [threads_max, pid_max] = host::task_limits(root);
     let host = either(&threads_max, &pid_max);
-    let host_free = host::tasks_used(root).map_or_else(
+    let host_free = host::tasks_in_use(root).map_or_else(
         || host.clone(),
-        |used| Bound::new(host.reading.clone().map(|limit| limit.saturating_sub(used.used)), host.from.clone()),
+        |used| Bound::new(host.reading.clone().map(|limit| limit.saturating_sub(used)), host.from.clone()),
     );
-    let (nproc_soft, nproc_hard) = soft_hard(root, "Max processes", calls.nproc);
+    let (nproc_soft, nproc_hard) = soft_hard(own, "Max processes", calls.nproc);
     Tasks {
         limit: either(&limits.pids, &host),
         available: either(&limits.pids_available, &host_free),
@@ -159,7 +159,7 @@ pub(super) fn tasks(root: &Root, limits: &Limits, calls: &Calls) -> Tasks {
 }
 
 /// Descriptors from the resource limit and the host.
-pub(super) fn descriptors(root: &Root, calls: &Calls) -> Descriptors {
+pub(super) fn descriptors(root: &Root, own: &OwnLimits, calls: &Calls) -> Descriptors {
     let number = |path: &str| {
         let reading = match read::text(root, path) {
             Ok(text) => cgroup::limit(&text),
@@ -167,7 +167,7 @@ pub(super) fn descriptors(root: &Root, calls: &Calls) -> Descriptors {
         };
         Bound::new(reading, path)
     };
-    let (soft, hard) = soft_hard(root, "Max open files", calls.nofile);
+    let (soft, hard) = soft_hard(own, "Max open files", calls.nofile);
     Descriptors { soft, hard, nr_open: number("/proc/sys/fs/nr_open"), file_max: number("/proc/sys/fs/file-max") }
 }
 
@@ -187,10 +187,18 @@ fn listed(root: &Root, path: &str, parse: impl Fn(&str) -> Option<u32>) -> Bound
     Bound::new(reading, path)
 }
 
+/// The text of `/proc/self/limits`.
+pub(super) type OwnLimits = Result<String, read::ReadError>;
+
+const OWN_LIMITS: &str = "/proc/self/limits";
+
+pub(super) fn own_limits(root: &Root) -> OwnLimits {
+    read::text(root, OWN_LIMITS)
+}
+
 /// `/proc/self/limits`, else the call. The file is tried first because a captured root has it.
-fn soft_hard(root: &Root, name: &str, call: Option<SoftHard>) -> (Bound<u64>, Bound<u64>) {
-    const PATH: &str = "/proc/self/limits";
-    let text = read::text(root, PATH);
+fn soft_hard(text: &OwnLimits, name: &str, call: Option<SoftHard>) -> (Bound<u64>, Bound<u64>) {
+    const PATH: &str = OWN_LIMITS;
     let found = text.as_ref().ok().and_then(|text| limit_line(text, name));
     if let Some((soft, hard)) = found {
         return (Bound::new(soft, PATH), Bound::new(hard, PATH));

@@ -46,13 +46,24 @@ pub enum Confined {
     },
 }
 
-/// Makes a child that asks for the ABI, gives up reading directories, and looks whether it is refused one.
+/// A child on its way that asks for the ABI, gives up reading directories, and looks whether it is refused one.
 ///
 /// The question too is asked in the child: a seccomp profile may kill for it.
-pub fn ask_a_child() -> io::Result<Landlock> {
-    // SAFETY: `body` makes raw system calls only.
-    let answer = unsafe { throwaway::run(body)? };
-    Ok(read(&answer.steps, answer.signal()))
+#[derive(Debug)]
+pub struct Asking(throwaway::Child);
+
+impl Asking {
+    /// Makes the child by fork(2).
+    pub fn start() -> io::Result<Self> {
+        // SAFETY: `body` makes raw system calls only.
+        unsafe { throwaway::start(body) }.map(Self)
+    }
+
+    /// Its answer, and reaps it.
+    pub fn finish(self) -> Landlock {
+        let answer = self.0.finish();
+        read(&answer.steps, answer.signal())
+    }
 }
 
 /// The child's report as an answer.
@@ -140,7 +151,7 @@ mod tests {
 
     #[test]
     fn where_the_kernel_has_it_a_confined_child_is_refused() {
-        let answer = ask_a_child().unwrap();
+        let answer = Asking::start().unwrap().finish();
         match answer.abi.unwrap() {
             Ok(version) => assert!(version >= 1 && answer.child == Confined::Refused, "{answer:?}"),
             Err(errno) => assert_eq!(answer.child, Confined::Failed { step: "landlock_create_ruleset", errno }),

@@ -12,6 +12,14 @@ use std::{
     ptr,
 };
 
+/// A child on its way: it works while the parent does something else. Dropped, it is reaped all the same.
+#[derive(Debug)]
+pub(super) struct Child {
+    /// `None`: already reaped.
+    pid: Option<libc::pid_t>,
+    reports: OwnedFd,
+}
+
 /// What the child has for its report.
 pub(super) struct Report(RawFd);
 
@@ -52,8 +60,17 @@ const DEADLINE_MS: i32 = 500;
 /// Forks, runs `body` in the child, and gives what it reported.
 ///
 /// # Safety
-/// `body` may only make system calls: no allocation, no locks, no panics.
+/// As for [`start`].
 pub(super) unsafe fn run(body: unsafe fn(&Report)) -> io::Result<Answer> {
+    // SAFETY: as promised by the caller.
+    Ok(unsafe { start(body)? }.finish())
+}
+
+/// Forks and runs `body` in the child.
+///
+/// # Safety
+/// `body` may only make system calls: no allocation, no locks, no panics.
+pub(super) unsafe fn start(body: unsafe fn(&Report)) -> io::Result<Child> {
     let (read, write) = pipe()?;
     // Blocked around the fork, and for good in the child: a handler that runs there would write into the parent's
     // wake-up pipe.
@@ -77,19 +94,38 @@ pub(super) unsafe fn run(body: unsafe fn(&Report)) -> io::Result<Answer> {
     if pid < 0 {
         return Err(error);
     }
-    drop(write);
-    let (bytes, ended) = collect(&read);
-    if !ended {
-        // Only at the deadline: a child that closed its end has ended, may already be reaped by somebody else, and its pid
-        // be another's.
-        // SAFETY: the child has not ended, so its pid is its own; kill(2).
-        unsafe { libc::kill(pid, libc::SIGKILL) };
+    Ok(Child { pid: Some(pid), reports: read })
+}
+
+impl Child {
+    /// Waits for its report, until the deadline.
+    pub(super) fn finish(mut self) -> Answer {
+        let (bytes, ended) = collect(&self.reports);
+        let steps = bytes.chunks_exact(5).filter_map(|record| {
+            let (step, errno) = record.split_first()?;
+            Some((*step, i32::from_ne_bytes(errno.try_into().ok()?)))
+        });
+        Answer { steps: steps.collect(), status: self.reap(ended) }
     }
-    let steps = bytes.chunks_exact(5).filter_map(|record| {
-        let (step, errno) = record.split_first()?;
-        Some((*step, i32::from_ne_bytes(errno.try_into().ok()?)))
-    });
-    Ok(Answer { steps: steps.collect(), status: wait(pid).ok() })
+
+    /// `ended`: it closed its end. It may then already be reaped by somebody else, and its pid be another's.
+    fn reap(&mut self, ended: bool) -> Option<ExitStatus> {
+        let pid = self.pid.take()?;
+        if !ended {
+            // SAFETY: the child has not ended, so its pid is its own; kill(2).
+            unsafe { libc::kill(pid, libc::SIGKILL) };
+        }
+        wait(pid).ok()
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.pid.is_some() {
+            let (_, ended) = collect(&self.reports);
+            self.reap(ended);
+        }
+    }
 }
 
 /// Reads until the child closed its end (true), or the deadline (false).
@@ -155,6 +191,16 @@ mod tests {
         };
         let answer = answer.unwrap();
         assert_eq!((answer.steps.as_slice(), answer.signal()), ([(1, 0)].as_slice(), libc::SIGKILL));
+    }
+
+    #[test]
+    fn a_child_that_nobody_asks_is_reaped() {
+        // SAFETY: the body does nothing.
+        let child = unsafe { start(|_| {}) }.unwrap();
+        let pid = child.pid.unwrap();
+        drop(child);
+        // SAFETY: no memory is passed; waitpid(2).
+        assert_eq!(unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::WNOHANG) }, -1);
     }
 
     #[test]

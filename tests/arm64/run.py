@@ -23,7 +23,7 @@ from suite.shell import run, timed  # noqa: E402
 SUITE = "sid"
 PACKAGES = ["rustc", "cargo", "libstd-rust-dev:arm64", "gcc", "gcc-aarch64-linux-gnu", "libc6-dev:arm64", "ca-certificates"]
 # What cargo has to see of the source.
-PARTS = ["Cargo.toml", "Cargo.lock", ".cargo", "src", "api", "xtask", "benches", "scripts", "docs", "fuzz/targets"]
+PARTS = ["Cargo.toml", "Cargo.lock", "build.rs", ".cargo", "src", "api", "xtask", "benches", "scripts", "docs", "fuzz/targets"]
 QEMU = "qemu-aarch64-static"
 OUT = ROOT / "target/dist/aarch64"
 

@@ -40,7 +40,7 @@ pub fn run(args: Args, context: &Context) -> Exit {
         Err(exit) => return exit,
     };
     let facts = probe::run(&context.root, &layout, &context.env);
-    let plan = start::make_plan(context, &settings, &layout, &facts);
+    let plan = start::make_plan(context, &settings, &layout, &facts, wanted.catalogue());
     // Commands are the operator's, and an argument may be a secret.
     let scrub = secrets::scrub(&context.env, &settings, &layout, &plan.services);
     if args.json {

@@ -3,7 +3,7 @@
 use crate::{
     cli::{Context, output},
     exit::Exit,
-    probe::{self, Calls, Depth, Facts, Reading},
+    probe::{self, Asking, Calls, Depth, Facts, Reading},
 };
 use std::fmt::Display;
 
@@ -23,7 +23,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: Args, context: &Context) -> Exit {
     if args.calls {
-        output::json(&Calls::ask(Depth::Full));
+        output::json(&Calls::ask(Asking::start(), Depth::Full));
         return Exit::OK;
     }
     let (_, layout) = match context.load() {

@@ -8,12 +8,13 @@ use super::{
     secrets,
 };
 use crate::{
+    agents::catalogue::Catalogue,
     cli::{Context, ask::Target, start},
     control::{client::ClientError, protocol::Status},
     layout::Layout,
     plan::Plan,
     probe::{self, Depth, Facts},
-    settings::{Mistakes, Settings, SystemFiles},
+    settings::{Mistakes, Settings, SystemFiles, keys},
 };
 use serde_json::Value;
 use std::time::Duration;
@@ -61,7 +62,10 @@ pub(in crate::cli) fn examine(context: &Context, target: &Target, with_agents: b
     };
     let layout = context.layout(&settings);
     let facts = probe::run_with(&context.root, &layout, &context.env, Depth::Full);
-    let plan = start::make_plan(context, &settings, &layout, &facts);
+    // A table that is not understood is a finding of `agents`; the plan is examined with the built-in one.
+    let catalogue =
+        Catalogue::load(settings.get_opt(&keys::CATALOGUE).as_deref()).unwrap_or_else(|_| Catalogue::built_in());
+    let plan = start::make_plan(context, &settings, &layout, &facts, &catalogue);
     let uid = facts.privileges.uid.value().copied();
     findings.extend(machine::privileges(&facts, &settings));
     findings.extend(machine::paths(&facts.paths, uid));

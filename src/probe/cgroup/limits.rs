@@ -50,28 +50,34 @@ impl Limits {
     pub fn read(root: &Root, cgroups: &Cgroups) -> Self {
         let memory = cgroups.memory.as_ref();
         let pids = level_pids(root, cgroups.pids.as_ref());
+        let levels = memory_limits(root, memory);
+        let of_memory = |bounds| tightest_of("memory", memory.is_some(), bounds);
         Self {
-            memory: Self::memory(root, cgroups),
-            memory_high: tightest(memory, "memory", |h, dir| memory_high(root, h, dir)),
-            memory_available: tightest_of(
-                "memory",
-                memory.is_some(),
-                level_memory(root, memory).into_iter().map(|level| {
-                    let used = level.used.unwrap_or_default();
-                    Bound::new(level.limit.reading.map(|limit| limit.saturating_sub(used)), level.limit.from)
-                }),
+            memory: of_memory(levels.iter().map(|level| level.hard.clone()).collect()),
+            memory_high: of_memory(levels.iter().map(|level| level.high.clone()).collect()),
+            memory_available: of_memory(
+                levels
+                    .iter()
+                    .map(|level| {
+                        let LevelMemory { limit, used } = level.with_use(root);
+                        let used = used.unwrap_or_default();
+                        Bound::new(limit.reading.map(|limit| limit.saturating_sub(used)), limit.from)
+                    })
+                    .collect(),
             ),
             swap: tightest(memory, "memory", |h, dir| swap(root, h, dir)),
             cpu: tightest(cgroups.cpu.as_ref(), "cpu", |h, dir| cpu(root, h, dir)),
             cpuset: cpuset(root, cgroups.cpuset.as_ref()),
-            pids: tightest_of("pids", cgroups.pids.is_some(), pids.iter().map(|(limit, _)| limit.clone())),
+            pids: tightest_of("pids", cgroups.pids.is_some(), pids.iter().map(|(limit, _)| limit.clone()).collect()),
             pids_available: tightest_of(
                 "pids",
                 cgroups.pids.is_some(),
-                pids.into_iter().map(|(limit, used)| {
-                    let used = used.unwrap_or_default();
-                    Bound::new(limit.reading.map(|limit| limit.saturating_sub(used)), limit.from)
-                }),
+                pids.into_iter()
+                    .map(|(limit, used)| {
+                        let used = used.unwrap_or_default();
+                        Bound::new(limit.reading.map(|limit| limit.saturating_sub(used)), limit.from)
+                    })
+                    .collect(),
             ),
         }
     }
@@ -82,27 +88,46 @@ impl Limits {
     }
 }
 
+/// Both limits of one level.
+struct MemoryLimits<'a> {
+    hierarchy: &'a Hierarchy,
+    dir: &'a str,
+    hard: Bound<u64>,
+    high: Bound<u64>,
+}
+
+impl MemoryLimits<'_> {
+    fn with_use(&self, root: &Root) -> LevelMemory {
+        let Self { hierarchy, dir, .. } = self;
+        let (current, inactive) = match hierarchy.version {
+            Version::V1 => ("memory.usage_in_bytes", "total_inactive_file"),
+            Version::V2 => ("memory.current", "inactive_file"),
+        };
+        let limits = [self.hard.clone(), self.high.clone()];
+        let limit = Bound::tightest(limits).unwrap_or_else(|| Bound::new(Reading::Unlimited, *dir));
+        // memory.stat is the dearest of these files: read only where there is a limit to compare with.
+        let used = limit.value().and_then(|_| number(root, &format!("{dir}/{current}"))).map(|used| {
+            let stat = read::text(root, &format!("{dir}/memory.stat")).unwrap_or_default();
+            used.saturating_sub(parse::field(&stat, inactive).unwrap_or_default())
+        });
+        LevelMemory { limit, used }
+    }
+}
+
+/// Limits of every level, leaf first.
+fn memory_limits<'a>(root: &Root, hierarchy: Option<&'a Hierarchy>) -> Vec<MemoryLimits<'a>> {
+    let level = |hierarchy: &'a Hierarchy, dir: &'a String| MemoryLimits {
+        hierarchy,
+        dir,
+        hard: memory_limit(root, hierarchy, dir),
+        high: memory_high(root, hierarchy, dir),
+    };
+    hierarchy.into_iter().flat_map(|h| h.levels.iter().map(move |dir| level(h, dir))).collect()
+}
+
 /// Limit and use of every level, leaf first.
 pub(crate) fn level_memory(root: &Root, hierarchy: Option<&Hierarchy>) -> Vec<LevelMemory> {
-    let Some(hierarchy) = hierarchy else { return Vec::new() };
-    let (current, inactive) = match hierarchy.version {
-        Version::V1 => ("memory.usage_in_bytes", "total_inactive_file"),
-        Version::V2 => ("memory.current", "inactive_file"),
-    };
-    hierarchy
-        .levels
-        .iter()
-        .map(|dir| {
-            let limits = [memory_limit(root, hierarchy, dir), memory_high(root, hierarchy, dir)];
-            let limit = Bound::tightest(limits).unwrap_or_else(|| Bound::new(Reading::Unlimited, dir));
-            // memory.stat is the dearest of these files: read only where there is a limit to compare with.
-            let used = limit.value().and_then(|_| number(root, &format!("{dir}/{current}"))).map(|used| {
-                let stat = read::text(root, &format!("{dir}/memory.stat")).unwrap_or_default();
-                used.saturating_sub(parse::field(&stat, inactive).unwrap_or_default())
-            });
-            LevelMemory { limit, used }
-        })
-        .collect()
+    memory_limits(root, hierarchy).iter().map(|level| level.with_use(root)).collect()
 }
 
 /// Limit and use of every level, leaf first.
@@ -149,8 +174,8 @@ fn swap(root: &Root, hierarchy: &Hierarchy, dir: &str) -> Bound<u64> {
         Version::V2 => file(root, format!("{dir}/memory.swap.max"), parse::limit),
         Version::V1 => {
             let both = file(root, format!("{dir}/memory.memsw.limit_in_bytes"), parse::limit);
-            let memory = number(root, &format!("{dir}/memory.limit_in_bytes")).unwrap_or_default();
-            Bound::new(both.reading.map(|both| both.saturating_sub(memory)), both.from)
+            let memory = || number(root, &format!("{dir}/memory.limit_in_bytes")).unwrap_or_default();
+            Bound::new(both.reading.map(|both| both.saturating_sub(memory())), both.from)
         }
     }
 }
@@ -210,10 +235,10 @@ fn tightest<T: PartialOrd>(
     level: impl Fn(&Hierarchy, &str) -> Bound<T>,
 ) -> Bound<T> {
     let bounds = hierarchy.into_iter().flat_map(|h| h.levels.iter().map(|dir| level(h, dir)).collect::<Vec<_>>());
-    tightest_of(controller, hierarchy.is_some(), bounds)
+    tightest_of(controller, hierarchy.is_some(), bounds.collect())
 }
 
-fn tightest_of<T: PartialOrd>(controller: &str, found: bool, bounds: impl Iterator<Item = Bound<T>>) -> Bound<T> {
+fn tightest_of<T: PartialOrd>(controller: &str, found: bool, bounds: Vec<Bound<T>>) -> Bound<T> {
     if found { Bound::tightest(bounds).unwrap_or_else(|| none(controller)) } else { none(controller) }
 }
 
