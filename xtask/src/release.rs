@@ -27,7 +27,7 @@ const FILES: [(&str, &str, u32); 12] = [
     ("docs/services.schema.json", "share/skill-init/services.schema.json", 0o644),
     ("docs/examples/init.toml", "share/skill-init/init.toml", 0o644),
     ("docs/grafana-dashboard.json", "share/skill-init/grafana-dashboard.json", 0o644),
-    ("image/seccomp/*", "share/skill-init/seccomp/", 0o644),
+    ("image/seccomp/skill-runner.json", "share/skill-init/seccomp/skill-runner.json", 0o644),
     ("README.md", "share/doc/skill-init/README.md", 0o644),
     ("CHANGELOG.md", "share/doc/skill-init/CHANGELOG.md", 0o644),
     ("LICENSE-APACHE", "share/doc/skill-init/LICENSE-APACHE", 0o644),
@@ -320,4 +320,25 @@ fn ran(command: &mut Command) -> Result<Output, String> {
         return Ok(output);
     }
     Err(format!("{what}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr).trim_end()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_packed_beside_the_programs_is_there_and_is_data() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        for (from, _, mode) in FILES {
+            let files: Vec<PathBuf> = match from.strip_suffix('*') {
+                None => vec![root.join(from)],
+                Some(folder) => fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap().path()).collect(),
+            };
+            assert!(!files.is_empty(), "{from} is empty");
+            for file in files {
+                let text = fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+                assert!(mode == 0o644 && !text.starts_with(b"#!"), "{} is a tool of developers", file.display());
+            }
+        }
+    }
 }
