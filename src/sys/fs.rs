@@ -5,13 +5,17 @@
 //! that swaps a folder for a link between two calls changes nothing. No policy lives here.
 #![forbid(unsafe_code)]
 
+mod aside;
 mod atomic;
+mod leftover;
 mod lock;
 mod owner;
 mod read;
 mod walk;
 
-pub use atomic::{Expect, NewFile, is_unused, keep_aside, remove_unused, replace, stale, write_atomic, write_beside};
+pub use aside::{keep_aside, write_beside};
+pub use atomic::{Expect, NewFile, replace, write_atomic};
+pub use leftover::{is_unused, remove_unused, stale};
 pub use lock::Lock;
 pub use owner::{ChownReport, chown_tree};
 pub use read::{Kind, Meta};

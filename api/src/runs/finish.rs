@@ -3,7 +3,7 @@
 //! Files first, then the row: whoever sees a terminal status finds the result whole. Of two that end a run, the one
 //! whose row change counts writes the last events.
 
-use super::{Options, RunFolder, execute::SettledRun, recorder::Recorder};
+use super::{Options, RunFolder, recorder::Recorder, settled::SettledRun};
 use crate::{
     events::{Draft, kind},
     state::App,

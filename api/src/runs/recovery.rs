@@ -13,8 +13,8 @@
 
 use super::{
     RunFolder, SettledRun,
-    create::{NEW, settle_name},
     recorder::Recorder,
+    submit::{NEW, settle_name},
 };
 use crate::{
     engines::process,

@@ -4,7 +4,7 @@
 //! then the folder is synced. While it is being written it is flock(2)ed, so that a start after a crash can
 //! tell a left-over from a file that another process writes right now.
 
-use super::{Dir, FsError, Kind, Meta, Owner, read};
+use super::{Dir, FsError, Meta, Owner, read};
 use crate::sys::flock::Locked;
 use nix::{
     errno::Errno,
@@ -14,13 +14,14 @@ use nix::{
 };
 use std::{
     ffi::{OsStr, OsString},
-    os::unix::ffi::OsStrExt,
-    path::{Path, PathBuf},
+    path::Path,
     sync::atomic::{AtomicU32, Ordering},
 };
 
-const MARK: &str = ".skill-init-";
-const END: &str = ".tmp";
+/// Marks a temporary file's name, between the target's and this process's.
+pub(super) const MARK: &str = ".skill-init-";
+/// Its end.
+pub(super) const END: &str = ".tmp";
 /// Names that are tried before giving up: only left-overs of this very process id can be in the way.
 const ATTEMPTS: u32 = 64;
 /// Nothing that is compared before it is replaced is larger.
@@ -76,10 +77,10 @@ pub fn replace(dir: &Dir, name: impl AsRef<OsStr>, new: &NewFile<'_>) -> Result<
 }
 
 /// A temporary file; removed when dropped, unless it became the destination.
-struct Temp<'a> {
+pub(super) struct Temp<'a> {
     dir: &'a Dir,
     target: &'a OsStr,
-    name: OsString,
+    pub(super) name: OsString,
     file: Locked,
     present: std::cell::Cell<bool>,
 }
@@ -94,7 +95,7 @@ impl Drop for Temp<'_> {
 }
 
 impl<'a> Temp<'a> {
-    fn create(dir: &'a Dir, target: &'a OsStr, mode: u32) -> Result<Self, FsError> {
+    pub(super) fn create(dir: &'a Dir, target: &'a OsStr, mode: u32) -> Result<Self, FsError> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let mode = Mode::from_bits_truncate(mode);
@@ -228,128 +229,20 @@ impl<'a> Temp<'a> {
     }
 }
 
-/// Keeps the content of `name` under a second name that was free, `NAME` + `suffix`, same mode and owner; gives
-/// that name. `name` itself stays in place, so that it can then be replaced in one step.
-pub fn keep_aside(dir: &Dir, name: impl AsRef<OsStr>, suffix: &str) -> Result<PathBuf, FsError> {
-    let name = name.as_ref();
-    if let Some(meta) = dir.stat(name)? {
-        read::regular(&dir.child(name), meta)?;
-    }
-    append_free(name, suffix, |free| {
-        match linkat(dir.fd(), name, dir.fd(), free, AtFlags::empty()) {
-            Ok(()) => return Ok(Some(dir.child(free))),
-            Err(Errno::EEXIST) => return Ok(None),
-            Err(Errno::ENOENT) => return Err(FsError::sys("keep", dir.child(name), Errno::ENOENT)),
-            // No hard links here (or not of another's file, protected_hardlinks in proc(5)): a copy.
-            Err(_) => {}
-        }
-        let (bytes, meta) = dir.read(name, 1 << 30)?;
-        let owner = Some(Owner { uid: meta.uid, gid: meta.gid });
-        let copy = NewFile { bytes: &bytes, mode: Some(meta.mode & 0o777), owner, expect: Expect::Absent };
-        let done = match replace(dir, free, &copy) {
-            // Another's file, copied by who may not give files away: the mode is kept, the content is safe.
-            Err(FsError::Sys { errno: Errno::EPERM, op: "chown", .. }) => {
-                replace(dir, free, &NewFile { owner: None, ..copy })
-            }
-            done => done,
-        };
-        match done {
-            Ok(()) => Ok(Some(dir.child(free))),
-            Err(FsError::Changed { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
-    })
-}
-
-/// Tries `NAME` + `suffix`, then with `-1`, `-2`, ... until `take` gives a result.
-fn append_free<T>(
-    name: &OsStr,
-    suffix: &str,
-    mut take: impl FnMut(&OsStr) -> Result<Option<T>, FsError>,
-) -> Result<T, FsError> {
-    for number in 0..1000u32 {
-        let mut free = name.to_owned();
-        free.push(suffix);
-        if number > 0 {
-            free.push(format!("-{number}"));
-        }
-        if let Some(done) = take(&free)? {
-            return Ok(done);
-        }
-    }
-    Err(FsError::sys("find a free name beside", PathBuf::from(name), Errno::EEXIST))
-}
-
-/// Writes a new file, 0600, under the first free name of `NAME` + `suffix`, `-1`, `-2`, ...; gives that name.
-pub fn write_beside(
-    dir: &Dir,
-    name: impl AsRef<OsStr>,
-    suffix: &str,
-    bytes: &[u8],
-    owner: Option<Owner>,
-) -> Result<PathBuf, FsError> {
-    append_free(name.as_ref(), suffix, |free| {
-        match replace(dir, free, &NewFile { bytes, mode: Some(0o600), owner, expect: Expect::Absent }) {
-            Ok(()) => Ok(Some(dir.child(free))),
-            Err(FsError::Changed { .. } | FsError::Link { .. } | FsError::Kind { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
-    })
-}
-
-/// Names of temporary files that a dead process left in `dir`.
-pub fn stale(dir: &Dir) -> Result<Vec<OsString>, FsError> {
-    let names = dir.names(100_000)?;
-    Ok(names.into_iter().filter(|name| is_temporary(name) && unused(dir, name).is_some()).collect())
-}
-
-/// Removes an empty lock file or a temporary file, unless somebody holds or writes it; was it removed?
-pub fn remove_unused(dir: &Dir, name: impl AsRef<OsStr>) -> Result<bool, FsError> {
-    let Some(_lock) = unused(dir, name.as_ref()) else { return Ok(false) };
-    match dir.remove_file(name) {
-        Ok(()) => Ok(true),
-        Err(error) if error.is_missing() => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
-/// The lock on a regular file that nobody else has locked.
-fn unused(dir: &Dir, name: &OsStr) -> Option<Locked> {
-    if !matches!(dir.stat(name), Ok(Some(Meta { kind: Kind::File, .. }))) {
-        return None;
-    }
-    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let file = openat(dir.fd(), name, flags, Mode::empty()).ok()?;
-    Locked::take(file).ok()
-}
-
-/// Is `name` a regular file that nobody has locked?
-pub fn is_unused(dir: &Dir, name: impl AsRef<OsStr>) -> bool {
-    unused(dir, name.as_ref()).is_some()
-}
-
-/// Is it the name of one of our temporary files?
-fn is_temporary(name: &OsStr) -> bool {
-    let bytes = name.as_bytes();
-    bytes.first() == Some(&b'.')
-        && bytes.ends_with(END.as_bytes())
-        && bytes.windows(MARK.len()).any(|window| window == MARK.as_bytes())
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
-    fn dir() -> (tempfile::TempDir, Dir) {
+    pub(in super::super) fn dir() -> (tempfile::TempDir, Dir) {
         let temp = tempfile::tempdir().unwrap();
         let dir = Dir::open(temp.path()).unwrap();
         (temp, dir)
     }
-    fn plain(bytes: &[u8]) -> NewFile<'_> {
+    pub(in super::super) fn plain(bytes: &[u8]) -> NewFile<'_> {
         NewFile { bytes, mode: None, owner: None, expect: Expect::Anything }
     }
-    fn names(temp: &tempfile::TempDir) -> Vec<String> {
+    pub(in super::super) fn names(temp: &tempfile::TempDir) -> Vec<String> {
         let mut names: Vec<_> =
             temp.path().read_dir().unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
@@ -391,31 +284,6 @@ mod tests {
         replace(&dir, "a", &new).unwrap();
         assert_eq!(std::fs::read(temp.path().join("a")).unwrap(), b"ours");
         assert_eq!(names(&temp), ["a"]);
-    }
-
-    #[test]
-    fn content_kept_aside_never_overwrites_what_was_kept_before() {
-        let (temp, dir) = dir();
-        std::fs::write(temp.path().join("a"), "first").unwrap();
-        assert_eq!(keep_aside(&dir, "a", ".corrupt-1").unwrap(), temp.path().join("a.corrupt-1"));
-        replace(&dir, "a", &plain(b"second")).unwrap();
-        assert_eq!(keep_aside(&dir, "a", ".corrupt-1").unwrap(), temp.path().join("a.corrupt-1-1"));
-        assert_eq!(std::fs::read(temp.path().join("a.corrupt-1")).unwrap(), b"first");
-        assert_eq!(std::fs::read(temp.path().join("a.corrupt-1-1")).unwrap(), b"second");
-    }
-
-    #[test]
-    fn left_over_temporary_files_go_and_those_being_written_stay() {
-        let (temp, dir) = dir();
-        std::fs::write(temp.path().join(".a.skill-init-1-0.tmp"), "").unwrap();
-        std::fs::write(temp.path().join("other.tmp"), "").unwrap();
-        let busy = Temp::create(&dir, OsStr::new("a"), 0o600).unwrap();
-        assert_eq!(stale(&dir).unwrap(), [".a.skill-init-1-0.tmp"]);
-        assert!(remove_unused(&dir, ".a.skill-init-1-0.tmp").unwrap());
-        assert!(!remove_unused(&dir, &busy.name).unwrap());
-        assert_eq!(names(&temp), [busy.name.to_str().unwrap(), "other.tmp"]);
-        drop(busy);
-        assert_eq!(names(&temp), ["other.tmp"]);
     }
 
     #[test]
