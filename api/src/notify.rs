@@ -4,7 +4,7 @@
 
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, sendto, socket};
 use skill_init::settings::Environment;
-use std::{io::Write, os::fd::AsRawFd};
+use std::{io::Write, net::SocketAddr, os::fd::AsRawFd};
 
 /// Whom to tell.
 #[derive(Debug, Clone, Default)]
@@ -22,9 +22,9 @@ impl Notify {
         }
     }
 
-    /// `READY=1`, and the newline on the descriptor.
-    pub fn ready(&self) {
-        self.send("READY=1\nSTATUS=serving\n");
+    /// `READY=1` with the address that answers, and the newline on the descriptor.
+    pub fn ready(&self, address: SocketAddr) {
+        self.send(&format!("READY=1\nSTATUS=listening on {address}\n"));
         if let Some(fd) = self.fd {
             let told = std::fs::OpenOptions::new().write(true).open(format!("/proc/self/fd/{fd}"));
             if let Err(error) = told.and_then(|mut file| file.write_all(b"\n")) {

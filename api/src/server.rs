@@ -79,7 +79,7 @@ async fn to_the_end(request: Request, next: Next) -> Response {
 pub async fn run(app: Shared, listener: TcpListener, notify: Notify) -> io::Result<()> {
     let router = router(&app);
     let places = Arc::new(Semaphore::new(connections()));
-    notify.ready();
+    notify.ready(listener.local_addr()?);
     tokio::select! {
         () = accept(&app, &listener, &router, &places) => {}
         () = app.stop.wait() => {}

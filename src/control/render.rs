@@ -68,8 +68,11 @@ fn services(services: &[ServiceStatus], style: Style) -> String {
             ServiceState::Stopped => None,
         };
         let mut reason = clean(&service.last_reason);
-        if let Some(next) = service.next_start_in_ms {
-            let _ = write!(reason, "{}starts in {}", if reason.is_empty() { "" } else { "; " }, duration(next));
+        let starts = service.next_start_in_ms.map(|next| format!("starts in {}", duration(next)));
+        let says =
+            service.status_text.as_deref().filter(|text| !text.is_empty()).map(|text| format!("says: {}", clean(text)));
+        for more in starts.into_iter().chain(says) {
+            let _ = write!(reason, "{}{more}", if reason.is_empty() { "" } else { "; " });
         }
         let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
         rows.push([
@@ -264,6 +267,7 @@ mod tests {
                     pid: Some(12),
                     uptime_ms: Some(183_900),
                     last_reason: "probe: connection refused".into(),
+                    status_text: Some("serving \u{1b}[31mslowly".into()),
                     essential: true,
                     ..ServiceStatus::default()
                 },
@@ -289,7 +293,7 @@ mod tests {
           warning: import: /opt/config is missing
 
         SERVICE  STATE    PID  UPTIME  RESTARTS  READY  LAST REASON
-        api *    unready  12   3m 03s  0         no     probe: connection refused
+        api *    unready  12   3m 03s  0         no     probe: connection refused; says: serving \u{1b}[31mslowly
         ttyd     backoff  -    -       3         no     exit 1; starts in 2.1s
         * its end ends the container
 

@@ -275,6 +275,9 @@ pub struct ServiceStatus {
     pub restarts: u64,
     /// Why it changed its state last: `exit 3`, `signal 11`, `oom-killed`, `probe: connection refused`, ...
     pub last_reason: String,
+    /// What its running process said last with `STATUS=` (sd_notify(3)); absent where it said nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status_text: Option<String>,
     /// Does its end end the container?
     pub essential: bool,
     /// Milliseconds to its next start, in back-off.

@@ -29,8 +29,8 @@ pub struct Told {
     pub ready_after: Option<Duration>,
     /// When it became ready, while it is.
     pub ready_since: Option<Instant>,
-    /// `STATUS=` lines of the services.
-    pub said: HashMap<ServiceId, String>,
+    /// `STATUS=` lines of the services, with the generation of the process that said it.
+    pub said: HashMap<ServiceId, (u64, String)>,
 }
 
 impl Driver {
@@ -179,6 +179,12 @@ impl Driver {
             uptime_ms: service.state.runs().then(|| millis(now.saturating_sub(service.launched))),
             restarts: service.restarts,
             last_reason: service.reason.clone(),
+            status_text: self
+                .told
+                .said
+                .get(&id)
+                .filter(|(generation, _)| *generation == service.generation && service.state.runs())
+                .map(|(_, text)| text.clone()),
             essential: service.essential(),
             next_start_in_ms: next,
         }

@@ -196,5 +196,6 @@ fn sd_notify_makes_the_service_ready() {
         "#,
     );
     init.ready();
-    assert_eq!(init.service("app")["state"], "ready");
+    let app = init.service("app");
+    assert_eq!((&app["state"], &app["status_text"]), (&"ready".into(), &"warm".into()));
 }

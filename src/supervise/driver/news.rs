@@ -107,7 +107,7 @@ impl Driver {
             self.feed(Event::Notified { id, generation });
         }
         if let Some(status) = &message.status {
-            self.told.said.insert(id, status.clone());
+            self.told.said.insert(id, (generation, status.clone()));
         }
     }
 
