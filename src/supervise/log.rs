@@ -1,8 +1,9 @@
-//! The init's own log: JSON off a terminal, text on one, journald beside it where there is one.
+//! The init's own log: JSON off a terminal, text on one, the journal instead where stderr is one.
 //!
 //! Writing to stderr must not block PID 1 when its reader is slow: lines that do not fit wait here, in their order,
 //! up to a bound; beyond it they are dropped and counted, and the count stands where they would have stood.
 
+use super::journal::Route;
 use crate::{
     settings::{Settings, keys},
     sys,
@@ -53,8 +54,7 @@ pub fn init(settings: &Settings) {
         own.json().flatten_event(true).with_current_span(false).with_target(false).boxed()
     };
     // In a container there is no journal; on a laptop under systemd there is. Never fatal.
-    let journal = std::env::var_os("JOURNAL_STREAM").and_then(|_| tracing_journald::layer().ok());
-    let _ = tracing_subscriber::registry().with(own.with_filter(level)).with(journal.with_filter(level)).try_init();
+    let _ = tracing_subscriber::registry().with(Route::new(own).with_filter(level)).try_init();
 }
 
 /// Lines that nobody has read yet, oldest first.

@@ -9,6 +9,7 @@ pub mod driver;
 pub mod exec_stage;
 mod farewell;
 pub mod health;
+mod journal;
 pub mod launch;
 pub mod log;
 pub mod machine;

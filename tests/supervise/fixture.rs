@@ -51,6 +51,15 @@ impl Init {
         Self::launch(&program, config, &[], true)
     }
 
+    /// The same where `/run/systemd/journal` is this folder and stderr is said to be the journal.
+    pub(crate) fn start_under_journal(journal: &Path, config: &str) -> Self {
+        let script = "mount -t tmpfs none /run && mkdir -p /run/systemd/journal && mount --bind \"$0\" /run/systemd/journal \
+                      && JOURNAL_STREAM=$(stat -L -c %d:%i /proc/self/fd/2) exec \"$@\"";
+        let journal = journal.to_str().expect("a path");
+        let program = ["unshare", "--mount", "/bin/sh", "-c", script, journal, env!("CARGO_BIN_EXE_skill-init")];
+        Self::launch(&program, config, &[], true)
+    }
+
     fn launch(program: &[&str], config: &str, env: &[(&str, &str)], read: bool) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let file = dir.path().join("init.toml");
@@ -117,6 +126,11 @@ impl Init {
                 Err(_) => panic!("the awaited line did not come; the log:\n{}", self.seen.join("\n")),
             }
         }
+    }
+
+    /// This text stood in a log line that was looked at.
+    pub(crate) fn seen(&self, text: &str) -> bool {
+        self.seen.iter().any(|line| line.contains(text))
     }
 
     pub(crate) fn ready(&mut self) {

@@ -4,7 +4,10 @@ use crate::fixture::{Init, until};
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
-    os::{fd::AsRawFd, unix::fs::OpenOptionsExt},
+    os::{
+        fd::AsRawFd,
+        unix::{fs::OpenOptionsExt, net::UnixDatagram},
+    },
 };
 
 const PREFIX: (&str, &str) = ("SKILL_INIT_LOG_PREFIX", "1");
@@ -100,4 +103,38 @@ fn a_log_that_nobody_reads_stops_nothing_and_is_whole_when_somebody_reads_again(
         }
     }
     assert_eq!(seen, restarts + 1);
+}
+
+#[test]
+fn where_stderr_is_the_journal_lines_go_there_with_their_fields_and_a_full_one_holds_up_nobody() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("SKIPPED: a journal of its own needs root (a mount namespace)");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let journal = UnixDatagram::bind(dir.path().join("socket")).unwrap();
+    // Its queue (net.unix.max_dgram_qlen) is smaller than the lines of so many services, and nobody reads it yet.
+    let services: String = (0..400).map(|n| format!("[service.s{n}]\ncommand = [\"sleep\", \"1000\"]\n")).collect();
+    let mut init = Init::start_under_journal(dir.path(), &services);
+    // What the journal has no room for is on stderr, and the init goes on.
+    init.ready();
+    assert_eq!(init.ask(&["wait", "--ready"]).0.code(), Some(0));
+    journal.set_nonblocking(true).unwrap();
+    let mut entries = Vec::new();
+    let mut buffer = [0_u8; 65536];
+    while let Ok(length) = journal.recv(&mut buffer) {
+        entries.push(String::from_utf8_lossy(&buffer[..length]).into_owned());
+    }
+    let first = entries.iter().find(|entry| entry.contains("F_KERNEL\n")).expect("the first line of the start");
+    assert!(first.contains("PRIORITY\n") && first.contains("MESSAGE\n"), "{first:?}");
+    // Read again, it is written to again: the stop is told there.
+    init.signal(libc::SIGTERM);
+    let stopping = until(|| {
+        let length = journal.recv(&mut buffer).ok()?;
+        Some(String::from_utf8_lossy(&buffer[..length]).into_owned()).filter(|entry| entry.contains("SIGTERM"))
+    });
+    drop(journal);
+    assert!(stopping.contains("MESSAGE\n"), "{stopping:?}");
+    assert_eq!(init.exit().code(), Some(0));
+    assert!(!init.seen("\"message\":\"skill-init\""), "a line that the journal took is on stderr too");
 }
