@@ -34,7 +34,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>, L: Layer<S>> Layer<S> for Route<L> 
 /// `JOURNAL_STREAM` is the device and inode of the stream; a process may have inherited it with another stderr.
 fn is_stderr() -> bool {
     let Ok(stderr) = std::fs::metadata("/proc/self/fd/2") else { return false };
-    std::env::var("JOURNAL_STREAM").is_ok_and(|stream| stream == format!("{}:{}", stderr.dev(), stderr.ino()))
+    std::env::var_os("JOURNAL_STREAM").is_some_and(|stream| stream == *format!("{}:{}", stderr.dev(), stderr.ino()))
 }
 
 /// The layer and its socket, which it keeps to itself: connected, so that poll(2) tells whether the journal has room, and
