@@ -14,24 +14,32 @@ use std::{
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// Every file of `src/`, with the room that it is in.
-fn sources() -> Vec<(String, PathBuf)> {
-    let src = Path::new(ROOT).join("src");
+/// Every Rust file below a folder.
+fn rust_files(top: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    let mut folders = vec![src.clone()];
+    let mut folders = vec![top.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
-                let below = path.strip_prefix(&src).unwrap();
-                let room = below.components().next().unwrap().as_os_str().to_string_lossy();
-                files.push((room.trim_end_matches(".rs").to_owned(), path));
+                files.push(path);
             }
         }
     }
     files
+}
+
+/// Every file of `src/`, with the room that it is in.
+fn sources() -> Vec<(String, PathBuf)> {
+    let src = Path::new(ROOT).join("src");
+    let room = |path: PathBuf| {
+        let below = path.strip_prefix(&src).unwrap();
+        let room = below.components().next().unwrap().as_os_str().to_string_lossy();
+        (room.trim_end_matches(".rs").to_owned(), path)
+    };
+    rust_files(&src).into_iter().map(room).collect()
 }
 
 /// The rooms in the order of ARCHITECTURE.md's table.
@@ -233,4 +241,116 @@ fn the_docker_build_context_holds_every_member_of_the_workspace() {
         .map(|target| target["src_path"].as_str().unwrap())
         .collect();
     assert!(targets.len() >= 4 && targets.iter().all(|path| Path::new(path).exists()), "{targets:?}");
+}
+
+/// The string literals of Rust code, with the lines they begin on; comments and everything from `#[cfg(test)]` on are left out.
+fn literals(text: &str) -> Vec<(usize, String)> {
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let (mut found, mut at) = (Vec::new(), 0);
+    let line = |at: usize| 1 + code[..at].matches('\n').count();
+    while let Some(c) = code[at..].chars().next() {
+        let rest = &code[at..];
+        let bare = at == 0 || !code[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_');
+        let hashes = rest[1.min(rest.len())..].chars().take_while(|c| *c == '#').count();
+        at += if rest.starts_with("//") {
+            rest.find('\n').unwrap_or(rest.len())
+        } else if rest.starts_with("/*") {
+            rest.find("*/").map_or(rest.len(), |end| end + 2)
+        } else if c == 'r' && bare && rest[1 + hashes..].starts_with('"') {
+            let close = format!("\"{}", "#".repeat(hashes));
+            let body = &rest[2 + hashes..];
+            let end = body.find(&close).unwrap_or(body.len());
+            found.push((line(at), body[..end].to_owned()));
+            2 + hashes + end + close.len()
+        } else if c == '"' {
+            let mut escaped = false;
+            let end = rest[1..].find(|c| {
+                let ends = c == '"' && !escaped;
+                escaped = c == '\\' && !escaped;
+                ends
+            });
+            let end = end.unwrap_or(rest.len() - 1);
+            found.push((line(at), rest[1..=end].to_owned()));
+            end + 2
+        } else if rest.starts_with("'\"'") {
+            3
+        } else if rest.starts_with("'\\") {
+            rest[3..].find('\'').map_or(rest.len(), |end| end + 4)
+        } else {
+            c.len_utf8()
+        };
+    }
+    found
+}
+
+#[test]
+fn literals_are_read_without_comments_and_tests() {
+    let text = "a(\"one\", '\"', '\\'', r#\"t\"wo\"#); // \"no\"\nlet b = \"th\\\"ree\"; /* \"no\" */\n#[cfg(test)]\nc(\"no\");";
+    let found: Vec<(usize, String)> = literals(text);
+    assert_eq!(found, [(1, "one".to_owned()), (1, "t\"wo".to_owned()), (2, "th\\\"ree".to_owned())]);
+}
+
+/// Where code may name an engine all the same: file, a part of the literal, and why.
+const NAMED: &[(&str, &str, &str)] = &[
+    ("src/cli/commands/entrypoint.rs", "Examples:", "an example that can be typed as it stands"),
+    ("src/cli/commands/agents.rs", "Examples:", "examples that can be typed as they stand"),
+    ("src/cli/commands/trust.rs", "Examples:", "examples that can be typed as they stand"),
+    ("src/settings/keys.rs", "GEMINI_OAUTH", "a variable of the old container keeps its name"),
+    ("src/settings/keys.rs", "gemini_client", "the file's key of that variable"),
+    ("src/settings/keys.rs", "OAuth client of", "the words about that variable"),
+    ("src/settings/keys.rs", "OPENCODE_", "a variable of the old container keeps its name"),
+    ("src/settings/keys.rs", "opencode_", "the file's key of that variable, and where its default leads"),
+    ("src/settings/keys.rs", "ask opencode", "the words about that variable"),
+    ("src/settings/keys.rs", "gemini starts in", "a measured time, in the words about a deadline"),
+    ("api/src/runs/create.rs", "codex", "the contract's engine of a request that names none"),
+];
+
+#[test]
+fn no_code_knows_an_engine_by_its_name() {
+    let names: Vec<String> = skill_init::agents::catalogue::Catalogue::built_in()
+        .engines
+        .into_iter()
+        .flat_map(|engine| [engine.name.to_lowercase(), engine.binary.to_lowercase()])
+        .collect();
+    assert!(names.len() >= 8, "the table is empty");
+    let (mut wrong, mut used) = (Vec::new(), vec![false; NAMED.len()]);
+    for (path, text) in code() {
+        for (line, literal) in literals(&text) {
+            let low = literal.to_lowercase();
+            let words = || low.split(|c: char| !c.is_alphanumeric());
+            if !words().any(|word| names.iter().any(|name| name == word)) {
+                continue;
+            }
+            match NAMED.iter().position(|(file, part, _)| *file == path && literal.contains(part)) {
+                Some(index) => used[index] = true,
+                None => wrong.push(format!("{path}:{line}: {literal:?}")),
+            }
+        }
+    }
+    let stale = NAMED
+        .iter()
+        .zip(&used)
+        .filter(|(_, used)| !**used)
+        .map(|((file, part, _), _)| format!("{file}: {part:?} is gone"));
+    wrong.extend(stale);
+    assert!(
+        wrong.is_empty(),
+        "an engine is a row of src/agents/catalogue/engines.toml, not code:\n{}",
+        wrong.join("\n")
+    );
+}
+
+/// The Rust files of both products, without those that hold nothing but tests.
+fn code() -> Vec<(String, String)> {
+    let mut files = Vec::new();
+    for top in ["src", "api/src"] {
+        for path in rust_files(&Path::new(ROOT).join(top)) {
+            let name = path.strip_prefix(ROOT).unwrap().to_string_lossy().into_owned();
+            if !name.ends_with("/tests.rs") {
+                files.push((name, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    assert!(files.len() > 200, "{} files", files.len());
+    files
 }

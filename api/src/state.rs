@@ -12,7 +12,7 @@ use crate::{
     skills::Registry,
     store::{Kind, Request, Run, Store, StoreError},
 };
-use std::{io, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 use tokio::sync::{Mutex, watch};
 
 /// What handlers share: `axum::extract::State<Shared>`.
@@ -41,8 +41,8 @@ pub struct App {
     pub live: Arc<Live>,
     /// Held while engines are upgraded.
     pub(crate) upgrading: Arc<Mutex<()>>,
-    /// Held while opencode is asked for its models.
-    pub(crate) probing_models: Arc<Mutex<()>>,
+    /// By engine, held while its CLI is asked for its models.
+    pub(crate) probing_models: std::sync::Mutex<BTreeMap<String, Arc<Mutex<()>>>>,
     /// Skill packages on their way into the skills folder.
     pub(crate) installs: Installs,
     /// The stop, once asked for.
@@ -94,7 +94,7 @@ impl App {
             events: Hub::default(),
             live: Arc::default(),
             upgrading: Arc::default(),
-            probing_models: Arc::default(),
+            probing_models: std::sync::Mutex::default(),
             installs: Installs::default(),
             stop: Stop::default(),
             config,

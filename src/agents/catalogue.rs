@@ -2,35 +2,41 @@
 //!
 //! Pure: text in, table out. Unknown keys are mistakes, so a misspelt override is heard of.
 
+mod check;
 mod engine;
+mod form;
+mod output;
+mod read;
+mod run_config;
 mod shape;
+mod trust;
 mod version;
 
-pub use engine::{Credential, DefaultConfig, Engine, Format, Repair, Run, SandboxRange, SessionFile, Trust};
+pub use engine::{Credential, DefaultConfig, Engine, Format, Repair, Run, SandboxRange, SessionFile};
+pub use output::{Output, OutputForm, Rule};
+pub use run_config::{RunConfig, RunConfigForm};
 pub use shape::{Entries, Kind, Shape};
+pub use trust::{Trust, TrustLock};
 pub use version::Version;
 
-use serde::{Deserialize, Deserializer, de};
-use serde_json::Value;
+use crate::settings::Mistake;
 use std::{
     collections::BTreeMap,
-    fmt,
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
     sync::Arc,
 };
-use toml_edit::{DocumentMut, Item};
-
-const BUILT_IN: &str = include_str!("catalogue/engines.toml");
-/// The same as JSON (build.rs), for every start that lays nothing over it.
-const BUILT_IN_JSON: &str = include_str!(concat!(env!("OUT_DIR"), "/engines.json"));
 
 /// Every engine, in the order of the reports.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Catalogue {
     /// The engines.
     pub engines: Vec<Engine>,
     /// The shapes of credential files, by name.
     pub shapes: BTreeMap<String, Arc<Shape>>,
+    /// The trust lists, by name.
+    pub trusts: BTreeMap<String, Arc<Trust>>,
+    /// The ways to read an output, by name.
+    pub outputs: BTreeMap<String, Arc<Output>>,
 }
 
 /// Why a catalogue file cannot be used.
@@ -45,12 +51,12 @@ pub enum CatalogueError {
         source: std::io::Error,
     },
     /// It is not what an engine table is.
-    #[error("the engine table {path} is not understood: {reason}; its form is that of docs/agents.md")]
+    #[error("the engine table {path} is not understood; its form is that of docs/agents.md{}", listed(mistakes))]
     Parse {
         /// The file.
         path: PathBuf,
-        /// Line, column and key.
-        reason: String,
+        /// All of them, each with file and line.
+        mistakes: Vec<Mistake>,
     },
 }
 
@@ -60,61 +66,24 @@ impl Catalogue {
         let Some(path) = file else { return Ok(Self::built_in()) };
         let text =
             std::fs::read_to_string(path).map_err(|source| CatalogueError::Read { path: path.to_owned(), source })?;
-        Self::merged(&text).map_err(|reason| CatalogueError::Parse { path: path.to_owned(), reason })
+        read::over(&text, &path.display().to_string())
+            .map_err(|mistakes| CatalogueError::Parse { path: path.to_owned(), mistakes })
     }
 
     /// The built-in table.
     pub fn built_in() -> Self {
         // The tests load it; a table that does not parse never leaves the build.
-        serde_json::from_str(BUILT_IN_JSON)
-            .map_err(|error| error.to_string())
-            .and_then(Self::checked)
-            .unwrap_or(Self { engines: Vec::new(), shapes: BTreeMap::new() })
+        read::built_in().unwrap_or_default()
     }
 
-    /// The built-in table with this TOML text over it: a key of an engine replaces the built-in one.
+    /// The built-in table with this TOML text over it: a key of a row replaces the built-in one.
     pub fn merged(over: &str) -> Result<Self, String> {
-        let mut table: DocumentMut = BUILT_IN.parse().map_err(|e: toml_edit::TomlError| e.to_string())?;
-        let over: DocumentMut = over.parse().map_err(|e: toml_edit::TomlError| e.to_string())?;
-        for (root, item) in over.iter() {
-            let tables = match (root, item.as_table_like()) {
-                ("engine" | "shape", Some(tables)) => tables,
-                _ => return Err(format!("\"{root}\": only [engine.NAME] and [shape.NAME] tables are known here")),
-            };
-            for (name, item) in tables.iter() {
-                let keys = item.as_table_like().ok_or_else(|| format!("{root}.{name} is not a table"))?;
-                if let Some(known) = table.get_mut(root).and_then(|t| t.get_mut(name)).and_then(Item::as_table_like_mut)
-                {
-                    for (key, value) in keys.iter() {
-                        known.insert(key, value.clone());
-                    }
-                } else if let Some(all) = table.get_mut(root).and_then(Item::as_table_like_mut) {
-                    all.insert(name, item.clone());
-                }
-            }
-        }
-        toml_edit::de::from_document(table).map_err(|e| e.to_string()).and_then(Self::checked)
+        read::over(over, "the table").map_err(|mistakes| listed(&mistakes))
     }
 
-    /// What a parser cannot know: names and paths that lead nowhere else, shapes that exist.
-    fn checked(file: File) -> Result<Self, String> {
-        let shapes: BTreeMap<String, Arc<Shape>> = file.shape.into_iter().map(|(k, v)| (k, Arc::new(v))).collect();
-        let mut engines = file.engine.0;
-        for engine in &mut engines {
-            check_paths(engine)?;
-            check_repairs(engine)?;
-            if engine.variables.iter().any(String::is_empty) {
-                return Err(format!("engine.{}: variables: an empty beginning lets every secret through", engine.name));
-            }
-            for credential in &mut engine.credentials {
-                let name = &credential.shape_name;
-                credential.shape = shapes.get(name).cloned().ok_or_else(|| {
-                    let known: Vec<&str> = shapes.keys().map(String::as_str).collect();
-                    format!("engine.{}: no shape is called \"{name}\"; known are {}", engine.name, known.join(", "))
-                })?;
-            }
-        }
-        Ok(Self { engines, shapes })
+    /// The engine whose sandbox LANDLOCK_ENABLED speaks of.
+    pub fn landlock_engine(&self) -> Option<&Engine> {
+        self.engines.iter().find(|engine| engine.landlock)
     }
 
     /// The engine of this name.
@@ -140,80 +109,9 @@ impl Catalogue {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    shape: BTreeMap<String, Shape>,
-    engine: InOrder,
-}
-
-/// A map's values in the order of the file, each knowing its key.
-struct InOrder(Vec<Engine>);
-
-impl<'de> Deserialize<'de> for InOrder {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = InOrder;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("[engine.NAME] tables")
-            }
-            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<InOrder, A::Error> {
-                let mut engines = Vec::new();
-                while let Some(name) = map.next_key::<String>()? {
-                    let engine: Engine = map.next_value()?;
-                    // An empty reason, as an override file gives it, means that it can be installed.
-                    let unavailable = engine.unavailable.clone().filter(|reason| !reason.is_empty());
-                    engines.push(Engine { name, unavailable, ..engine });
-                }
-                Ok(InOrder(engines))
-            }
-        }
-        deserializer.deserialize_map(Visitor)
-    }
-}
-
-/// Names and paths of an engine are joined to folders of ours: none of them may lead out.
-fn check_paths(engine: &Engine) -> Result<(), String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    if engine.name.is_empty() || !engine.name.chars().all(plain) {
-        return Err(format!("engine.{:?}: a name is made of letters, digits, - and _", engine.name));
-    }
-    let credentials = engine.credentials.iter().flat_map(|c| [&c.source, &c.dest]);
-    let files = engine.session_files.iter().map(|file| &file.path);
-    let paths = credentials.chain(engine.configs.iter().map(|config| &config.path)).chain(&engine.dirs).chain(files);
-    // The package's name is a path below node_modules, the command's one below bin.
-    let names = [&engine.package, &engine.binary].map(Path::new);
-    for path in paths.map(PathBuf::as_path).chain(names) {
-        if !path.components().all(|part| matches!(part, Component::Normal(_))) {
-            return Err(format!(
-                "engine.{}: {} must be a path below its folder, without / at its start and without ..",
-                engine.name,
-                path.display()
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// A repair takes its value from the default content, which therefore has one that will do: else it would never end.
-fn check_repairs(engine: &Engine) -> Result<(), String> {
-    for config in engine.configs.iter().filter(|config| !config.repairs.is_empty()) {
-        let file = config.path.display();
-        let defaults: Value = match config.format {
-            Format::Toml => return Err(format!("engine.{}: {file}: only JSON files have repairs", engine.name)),
-            Format::Json | Format::Jsonc => serde_json::from_str(&config.content)
-                .map_err(|error| format!("engine.{}: the content of {file} is no JSON: {error}", engine.name))?,
-        };
-        if let Some(repair) = config.repairs.iter().find(|repair| !repair.is_ready(defaults.get(&repair.key))) {
-            let key = &repair.key;
-            return Err(format!(
-                "engine.{}: {file}: the content's own {key} is not one that its repair takes",
-                engine.name
-            ));
-        }
-    }
-    Ok(())
+/// Mistakes, one a line.
+fn listed(mistakes: &[Mistake]) -> String {
+    mistakes.iter().map(|mistake| format!("\n  {mistake}")).collect()
 }
 
 #[cfg(test)]
@@ -267,7 +165,8 @@ mod tests {
         assert!(reason.contains("engine.new") && reason.contains("codex-auth"), "{reason}");
         let table = Catalogue::merged(&format!("{engine}[shape.mine]\nany = [\"key\"]\n")).unwrap();
         assert_eq!(table.get("new").unwrap().credentials[0].shape.any, ["key"]);
-        assert!(Catalogue::merged("[shape.mine]\nanny = [\"key\"]\n").unwrap_err().contains("anny"));
+        let reason = Catalogue::merged("[shape.mine]\nanny = [\"key\"]\n").unwrap_err();
+        assert!(reason.contains("`shape.mine.anny`; did you mean `shape.mine.any`?"), "{reason}");
     }
 
     #[test]
@@ -302,6 +201,69 @@ mod tests {
         let table = Catalogue::merged("[engine.iflow]\nunavailable = \"\"\n").unwrap();
         assert_eq!(table.get("iflow").unwrap().unavailable, None);
         assert!(Catalogue::built_in().get("iflow").unwrap().unavailable.is_some());
+    }
+
+    #[test]
+    fn every_mistake_of_a_file_is_told_at_once_with_its_line_and_what_was_meant() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("engines.toml");
+        let text = "[engine.codex]\npakage = \"x\"\ndisk_mib = \"much\"\n\n[engine.mine]\npackage = \"../up\"\nbinary = \"b\"\n\
+                    version = \"v\"\ntrust = \"gemni\"\noutput = \"stream_json\"\n\n[engine.mine.run_config]\nform = \"file\"\n\
+                    format = \"toml\"\nargument = [\"-c\"]\n\n[[engine.half.config]]\npath = \"a\"\nformat = \"yaml\"\n\n\
+                    [trust.odd]\nfile = \"/etc/x\"\nformat = \"json\"\nvalue = \"yes\"\nvalues = [\"no\"]\n\n\
+                    [output.odd]\nform = \"lines\"\non = [\n  { type = \"x\", message = [\"text\"] },\n]\n\n[engin.z]\n";
+        std::fs::write(&path, text).unwrap();
+        let told = Catalogue::load(Some(&path)).unwrap_err().to_string();
+        let at = |line: usize, words: &str| {
+            let begin = format!("{}:{line}: ", path.display());
+            let found = told.lines().any(|told| told.trim_start().starts_with(&begin) && told.contains(words));
+            assert!(found, "no \"{words}\" at {line} in {told}");
+        };
+        at(2, "unknown key `engine.codex.pakage`; did you mean `engine.codex.package`?");
+        at(3, "`engine.codex.disk_mib` is \"much\", not a whole number from 0");
+        at(6, "engine.mine: ../up must be a path below its folder");
+        at(8, "{version} must stand where the number is");
+        at(9, "no trust list is called \"gemni\"; known are codex, gemini, odd; did you mean \"gemini\"?");
+        at(10, "no output is called \"stream_json\"");
+        at(12, "form \"file\" needs a path");
+        at(15, "form \"file\" takes no argument");
+        at(17, "`engine.half` lacks `package`");
+        at(17, "`engine.half.config[0]` lacks `content`");
+        at(19, "is \"yaml\", not \"toml\" or \"json\" or \"jsonc\"");
+        at(22, "/etc/x must be a path below");
+        at(25, "values must hold the value \"yes\" too");
+        at(30, "\"text\" is no JSON pointer");
+        at(33, "unknown key `engin`; did you mean `engine`?");
+        let broken = Catalogue::merged("[engine.codex\n").unwrap_err();
+        assert!(broken.contains("the table:1: is not TOML"), "{broken}");
+    }
+
+    #[test]
+    fn an_older_override_keeps_what_the_row_says_beside_it() {
+        let table = Catalogue::merged("[engine.codex]\nrun = { start = [\"{prompt}\"], resume = [] }\n").unwrap();
+        let codex = table.get("codex").unwrap();
+        assert!(codex.run_config.is_some() && codex.output.form == OutputForm::Lines);
+        let fork = "[engine.fork]\npackage = \"p\"\nbinary = \"b\"\nversion = \"{version}\"\ntrust = \"codex\"\n";
+        let table = Catalogue::merged(fork).unwrap();
+        assert_eq!(table.get("fork").unwrap().trust.as_ref().unwrap().file, Path::new(".codex/config.toml"));
+        let none = Catalogue::merged("[engine.codex]\ntrust = \"\"\n").unwrap();
+        assert_eq!(none.get("codex").unwrap().trust, None);
+    }
+
+    #[test]
+    fn landlock_enabled_speaks_of_one_engine() {
+        let second = "[engine.gemini]\nlandlock = true\n";
+        assert!(Catalogue::merged(second).unwrap_err().contains("engine.codex has it already"));
+        let moved = Catalogue::merged(&format!("{second}[engine.codex]\nlandlock = false\n")).unwrap();
+        assert_eq!(moved.landlock_engine().unwrap().name, "gemini");
+    }
+
+    #[test]
+    fn the_table_sets_no_variable_of_ours() {
+        for name in ["HOME", "PATH", "XDG_CONFIG_HOME", "SKILL_RUNNER_RUN_ID", "A=B"] {
+            let reason = Catalogue::merged(&format!("[engine.codex.environment]\n{name:?} = \"x\"\n")).unwrap_err();
+            assert!(reason.contains("not for the table to set"), "{name}: {reason}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub mod json;
 pub mod toml;
+pub(crate) mod trusted;
 
 /// Why a file cannot be edited as it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -9,7 +9,7 @@
 mod probe;
 
 use super::{
-    catalogue::{Catalogue, Engine, SandboxRange, Version},
+    catalogue::{Engine, SandboxRange, Version},
     check::{Checked, Surroundings},
     prefix::{Manifest, package_in},
 };
@@ -158,34 +158,19 @@ pub fn publish(layout: &Layout, verdicts: &Verdicts) -> Result<(), FsError> {
     write_atomic(&layout.sandbox_status(), text.as_bytes(), 0o644)
 }
 
-/// What codex's own sandbox says about `LANDLOCK_ENABLED`, with the reason. `None`: codex is not installed, so the
-/// kernel's answer stands alone.
-pub fn landlock_enabled(verdicts: &Verdicts) -> Option<(bool, String)> {
-    let codex = verdicts.engines.get("codex")?;
-    let reason = if codex.full_auto {
-        format!("{} has --full-auto, and {}", codex.version, codex.evidence)
-    } else if codex.confined {
-        format!("{} has no --full-auto any more; its sandbox works by {}", codex.version, codex.flags.join(" "))
-    } else {
-        format!("{}: {}", codex.version, codex.evidence)
-    };
-    Some((codex.full_auto, reason))
-}
-
-/// What is known at the start of a container, before anything was probed: may LANDLOCK_ENABLED be 1 for the codex
-/// that is installed? `None`: codex is not there, or only a probe can tell.
+/// What is known at the start of a container, before anything was probed: may LANDLOCK_ENABLED, which speaks of this
+/// engine, be 1 for it as it is installed? `None`: it is not there, or only a probe can tell.
 ///
 /// A version without `--full-auto` settles it without a probe; a published verdict counts only for this very
 /// program in this very container.
-pub fn codex_at_start(layout: &Layout, catalogue: &Catalogue) -> Option<bool> {
-    let engine = catalogue.get("codex")?;
+pub fn full_auto_at_start(layout: &Layout, engine: &Engine) -> Option<bool> {
     let manifest = Manifest::read(&package_in(&layout.npm_prefix, engine));
     let range = manifest.and_then(|m| Version::find(&m.version)).and_then(|version| engine.sandbox_for(version));
     if range.is_some_and(|range| !range.full_auto) {
         return Some(false);
     }
     let verdicts = read(layout)?;
-    let verdict = verdicts.engines.get("codex")?;
+    let verdict = verdicts.engines.get(&engine.name)?;
     let now = Facts::read(&Root::real());
     let same_place = verdicts.facts.kernel == now.kernel && verdicts.facts.container == now.container;
     (same_place && verdict.identity == identity(Path::new(&verdict.program))).then_some(verdict.full_auto)
@@ -262,6 +247,7 @@ fn identity(program: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agents::catalogue::Catalogue;
 
     fn codex(version: &str, works: bool, mode: Mode) -> Verdict {
         let table = Catalogue::built_in();
@@ -271,16 +257,11 @@ mod tests {
         verdict(range, finding, mode, version, Path::new("/x"), String::new())
     }
 
-    fn landlock(verdict: Verdict) -> bool {
-        let engines = BTreeMap::from([("codex".to_owned(), verdict)]);
-        landlock_enabled(&Verdicts { mode: Mode::Auto, facts: Facts::default(), engines }).unwrap().0
-    }
-
     #[test]
-    fn landlock_enabled_is_true_only_where_full_auto_exists_and_the_sandbox_works() {
-        assert!(landlock(codex("codex-cli 0.146.0", true, Mode::Auto)));
-        assert!(!landlock(codex("codex-cli 0.146.0", false, Mode::Auto)));
-        assert!(!landlock(codex("codex-cli 0.169.0", true, Mode::Auto)));
+    fn landlock_enabled_may_be_true_only_where_full_auto_exists_and_the_sandbox_works() {
+        assert!(codex("codex-cli 0.146.0", true, Mode::Auto).full_auto);
+        assert!(!codex("codex-cli 0.146.0", false, Mode::Auto).full_auto);
+        assert!(!codex("codex-cli 0.169.0", true, Mode::Auto).full_auto);
     }
 
     #[test]
@@ -315,16 +296,17 @@ mod tests {
         let layout =
             Layout::new(&Settings::load(&Environment::default()).unwrap(), Place::Local(dir.path().to_owned()));
         let table = Catalogue::built_in();
-        assert_eq!(codex_at_start(&layout, &table), None);
-        let package = package_in(&layout.npm_prefix, table.get("codex").unwrap());
+        let codex = table.landlock_engine().unwrap();
+        assert_eq!((codex.name.as_str(), full_auto_at_start(&layout, codex)), ("codex", None));
+        let package = package_in(&layout.npm_prefix, codex);
         fs::create_dir_all(&package).unwrap();
         let write = |version: &str| {
             let json = format!(r#"{{"name":"@openai/codex","version":"{version}","bin":{{"codex":"x"}}}}"#);
             fs::write(package.join("package.json"), json).unwrap();
         };
         write("0.169.0");
-        assert_eq!(codex_at_start(&layout, &table), Some(false));
+        assert_eq!(full_auto_at_start(&layout, codex), Some(false));
         write("0.146.0");
-        assert_eq!(codex_at_start(&layout, &table), None);
+        assert_eq!(full_auto_at_start(&layout, codex), None);
     }
 }

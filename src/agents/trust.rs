@@ -1,21 +1,21 @@
-//! Trusted folders of codex and gemini: add, remove, list, and collect what no run needs any more.
+//! Trusted folders of the CLIs: add, remove, list, and collect what no run needs any more.
 //!
-//! What counts (measured): codex trusts the exact working directory or its git root, so each run has an
-//! entry of its own; gemini's rule covers everything below its folder. Both CLIs rewrite these files
-//! themselves, without our lock: so every write is read, edit, compare, exchange, and begins anew when
-//! somebody else was faster. gemini's own lock protocol is honoured too.
+//! Which file, which table in it and which value is a `[trust.NAME]` row of the engine table. What counts (measured):
+//! codex trusts the exact working directory or its git root, so each run has an entry of its own; gemini's rule covers
+//! everything below its folder. The CLIs rewrite these files themselves, without our lock: so every write is read, edit,
+//! compare, exchange, and begins anew when somebody else was faster. Where a CLI locks the file, its lock is honoured too.
 //!
 //! A library for the API worker and the command line; an error is a value and never a run's outcome.
 
-mod gemini_lock;
+mod lockfile;
 mod request;
 
 pub use request::{Decision, Request, decide};
 
 use crate::{
     agents::{
-        catalogue::Trust,
-        edit::{Unusable, json::Object, toml::Config},
+        catalogue::{Format, Trust, TrustLock},
+        edit::{Unusable, json::Object, toml::Config, trusted},
     },
     layout::Layout,
     sys::{
@@ -23,9 +23,10 @@ use crate::{
         utc::Utc,
     },
 };
-use gemini_lock::GeminiLock;
+use lockfile::Lockfile;
+use serde_json::Value;
 use std::{
-    ffi::OsStr,
+    ffi::OsString,
     path::{Component, Path, PathBuf},
     time::Duration,
 };
@@ -95,12 +96,9 @@ pub struct Store {
     pub owner: Option<Owner>,
 }
 
-/// The folder and name of an engine's trust file, below the agent home.
-pub fn file(kind: Trust) -> (&'static str, &'static str) {
-    match kind {
-        Trust::Codex => (".codex", "config.toml"),
-        Trust::Gemini => (".gemini", "trustedFolders.json"),
-    }
+/// The lock that a CLI keeps beside its trust file; `None`: it keeps none.
+pub fn lock_file(how: &Trust) -> Option<OsString> {
+    how.lock.map(|TrustLock::ProperLockfile| lockfile::name(how.file_name()))
 }
 
 impl Store {
@@ -110,41 +108,41 @@ impl Store {
     }
 
     /// Trusts a folder.
-    pub fn add(&self, kind: Trust, folder: &Path) -> Result<Outcome, TrustError> {
-        self.edit(kind, &Request { add: Some(key(folder)?), ..Request::default() })
+    pub fn add(&self, how: &Trust, folder: &Path) -> Result<Outcome, TrustError> {
+        self.edit(how, &Request { add: Some(key(folder)?), ..Request::default() })
     }
 
     /// Forgets a folder, under its given and its resolved name.
-    pub fn remove(&self, kind: Trust, folder: &Path) -> Result<Outcome, TrustError> {
+    pub fn remove(&self, how: &Trust, folder: &Path) -> Result<Outcome, TrustError> {
         let given = folder.to_str().map(str::to_owned);
         let remove = [Some(key(folder)?), given].into_iter().flatten().collect();
-        self.edit(kind, &Request { remove, ..Request::default() })
+        self.edit(how, &Request { remove, ..Request::default() })
     }
 
     /// Forgets every strict child of `runs` that is not active; gives their names.
-    pub fn gc(&self, kind: Trust, runs: &Path, active: &[PathBuf]) -> Result<Vec<String>, TrustError> {
+    pub fn gc(&self, how: &Trust, runs: &Path, active: &[PathBuf]) -> Result<Vec<String>, TrustError> {
         let request = Request { collect: Some((both(runs)?, names(active)?)), ..Request::default() };
-        let before = self.list(kind)?;
-        self.edit(kind, &request)?;
-        let after = self.list(kind)?;
+        let before = self.list(how)?;
+        self.edit(how, &request)?;
+        let after = self.list(how)?;
         Ok(before.into_iter().map(|entry| entry.path).filter(|path| !after.iter().any(|e| e.path == *path)).collect())
     }
 
     /// Every entry, in the order of the file.
-    pub fn list(&self, kind: Trust) -> Result<Vec<Entry>, TrustError> {
-        let (folder, name) = file(kind);
+    pub fn list(&self, how: &Trust) -> Result<Vec<Entry>, TrustError> {
+        let (folder, name) = (how.folder(), how.file_name());
         let bytes = match Dir::open(&self.home).and_then(|home| home.sub(folder)).and_then(|d| d.read(name, MAX_CONFIG))
         {
             Ok((bytes, _)) => bytes,
             Err(error) if error.is_missing() => return Ok(Vec::new()),
             Err(error) => return Err(error.into()),
         };
-        entries(kind, &bytes).map_err(|why| TrustError::Unusable { path: self.home.join(folder).join(name), why })
+        entries(how, &bytes).map_err(|why| TrustError::Unusable { path: self.home.join(&how.file), why })
     }
 
     /// Does what the request says, in one write.
-    pub fn edit(&self, kind: Trust, request: &Request) -> Result<Outcome, TrustError> {
-        let (folder, name) = file(kind);
+    pub fn edit(&self, how: &Trust, request: &Request) -> Result<Outcome, TrustError> {
+        let (folder, name) = (how.folder(), how.file_name());
         let home = if request.add.is_some() {
             Dir::create(&self.home, 0o700, self.owner)?
         } else {
@@ -159,18 +157,17 @@ impl Store {
             dir => dir?,
         };
         // Without a lock first: the common case changes nothing, and then nothing is written, not even a lock.
-        if self.decide(kind, &dir, request)?.1 == Decision::Keep {
+        if self.decide(how, &dir, request)?.1 == Decision::Keep {
             return Ok(Outcome::Unchanged);
         }
         let locks = Dir::create(&self.locks, 0o700, self.owner)?;
-        let lock = match kind {
-            Trust::Codex => "trust-codex.lock",
-            Trust::Gemini => "trust-gemini.lock",
+        let _ours = Lock::take(&locks, format!("trust-{}.lock", how.name), self.patience)?;
+        let _theirs = match how.lock {
+            Some(TrustLock::ProperLockfile) => Some(Lockfile::take(&dir, name, self.patience)?),
+            None => None,
         };
-        let _ours = Lock::take(&locks, lock, self.patience)?;
-        let _theirs = (kind == Trust::Gemini).then(|| GeminiLock::take(&dir, name, self.patience)).transpose()?;
         for _ in 0..ROUNDS {
-            let (now, decision) = self.decide(kind, &dir, request)?;
+            let (now, decision) = self.decide(how, &dir, request)?;
             let Decision::Write { text, unusable } = decision else { return Ok(Outcome::Unchanged) };
             let kept = match unusable {
                 true => Some(keep_aside(&dir, name, &format!(".corrupt-{}", Utc::now().compact()))?),
@@ -187,29 +184,31 @@ impl Store {
         Err(TrustError::Contended { path: dir.child(name) })
     }
 
-    fn decide(&self, kind: Trust, dir: &Dir, request: &Request) -> Result<(Option<Vec<u8>>, Decision), TrustError> {
-        let name = OsStr::new(file(kind).1);
+    fn decide(&self, how: &Trust, dir: &Dir, request: &Request) -> Result<(Option<Vec<u8>>, Decision), TrustError> {
+        let name = how.file_name();
         let now = match dir.read(name, MAX_CONFIG) {
             Ok((bytes, _)) => Some(bytes),
             Err(error) if error.is_missing() => None,
             Err(error) => return Err(error.into()),
         };
         let decision =
-            decide(kind, now.as_deref(), request).map_err(|why| TrustError::Unusable { path: dir.child(name), why })?;
+            decide(how, now.as_deref(), request).map_err(|why| TrustError::Unusable { path: dir.child(name), why })?;
         Ok((now, decision))
     }
 }
 
 /// The entries of a trust file.
-pub fn entries(kind: Trust, bytes: &[u8]) -> Result<Vec<Entry>, Unusable> {
-    Ok(match kind {
-        Trust::Codex => Config::parse(bytes)?.trust().into_iter().map(|(path, level)| Entry { path, level }).collect(),
-        Trust::Gemini => Object::parse(bytes)?
-            .members()
-            .iter()
-            .map(|m| Entry { path: m.key.clone(), level: m.value.as_str().map(str::to_owned) })
-            .collect(),
-    })
+pub fn entries(how: &Trust, bytes: &[u8]) -> Result<Vec<Entry>, Unusable> {
+    let found = match how.format {
+        Format::Toml => Config::parse(bytes)?.trust(how),
+        Format::Json | Format::Jsonc => trusted::entries(&Object::parse(bytes)?.meaning(), how),
+    };
+    let word = |value: Value| match value {
+        Value::String(text) => Some(text),
+        Value::Bool(word) => Some(word.to_string()),
+        _ => None,
+    };
+    Ok(found.into_iter().map(|(path, value)| Entry { path, level: value.and_then(word) }).collect())
 }
 
 /// The name under which the CLIs know a folder: absolute, links resolved where it exists.

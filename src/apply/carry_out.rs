@@ -128,10 +128,10 @@ fn one(wishes: &Wishes<'_>, step: &Step, done: &[StepReport]) -> Result<Option<S
             let (dir, name) = parent(wishes, path)?;
             write_config(&dir, name, config, owner)
         }
-        Action::Trust(kind, request) => {
+        Action::Trust(how, request) => {
             let mut store = Store::of(wishes.layout);
             (store.patience, store.owner) = (PATIENCE, owner);
-            let outcome = store.edit(*kind, request)?;
+            let outcome = store.edit(how, request)?;
             Ok(match outcome {
                 trust::Outcome::Unchanged => Some("somebody else did it meanwhile".to_owned()),
                 trust::Outcome::Changed { kept } => kept.map(|kept| kept_as(&kept)),

@@ -71,10 +71,7 @@ fn home(wishes: &Wishes<'_>, seen: &mut Observed) {
     dirs.insert(PathBuf::new(), Some(home));
     let configs =
         wishes.engines().flat_map(|engine| &engine.configs).map(|config| (config.path.clone(), trust::MAX_CONFIG));
-    let trusted = wishes.engines().filter_map(|engine| engine.trust).map(|kind| {
-        let (folder, name) = trust::file(kind);
-        (Path::new(folder).join(name), trust::MAX_CONFIG)
-    });
+    let trusted = wishes.engines().filter_map(|engine| Some((engine.trust.as_ref()?.file.clone(), trust::MAX_CONFIG)));
     let credentials = wishes.credentials().into_iter().map(|(_, credential)| (credential.dest.clone(), MAX_CREDENTIAL));
     for (file, max) in configs.chain(trusted).chain(credentials) {
         let full = path.join(&file);
@@ -90,13 +87,15 @@ fn home(wishes: &Wishes<'_>, seen: &mut Observed) {
         let found = look(dir, file.file_name().unwrap_or_default(), max);
         seen.paths.insert(full, found);
     }
-    // The old start's flock file of this name is a lock to gemini that is never released.
-    let (folder, name) = trust::file(crate::agents::catalogue::Trust::Gemini);
-    if let Some(dir) = dirs.get(Path::new(folder)).and_then(Option::as_ref) {
-        let lock = format!("{name}.lock");
-        let empty = matches!(dir.stat(&lock), Ok(Some(meta)) if meta.kind == Kind::File && meta.size == 0);
-        if empty && is_unused(dir, &lock) {
-            seen.left_over.push(dir.child(&lock));
+    // The old start's flock file of this name is a lock to the CLI that is never released.
+    for how in wishes.engines().filter_map(|engine| engine.trust.as_ref()) {
+        let Some(lock) = trust::lock_file(how) else { continue };
+        if let Some(dir) = dirs.get(how.folder()).and_then(Option::as_ref) {
+            let empty = matches!(dir.stat(&lock), Ok(Some(meta)) if meta.kind == Kind::File && meta.size == 0);
+            let left_over = dir.child(&lock);
+            if empty && is_unused(dir, &lock) && !seen.left_over.contains(&left_over) {
+                seen.left_over.push(left_over);
+            }
         }
     }
 }

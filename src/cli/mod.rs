@@ -72,7 +72,7 @@ enum Command {
     Tui(tui::Args),
     /// Agent CLIs: check, auth, ensure, upgrade, rollback, import, list
     Agents(agents::Args),
-    /// Trust entries of run folders for codex and gemini
+    /// Trust entries of run folders, for the engines that keep such a list
     Trust(trust::Args),
     /// Import credentials into the agent home
     Import(import::Args),

@@ -16,7 +16,7 @@ use crate::{
     },
     exit::Exit,
     layout::Layout,
-    plan::{self, Plan, services::Found},
+    plan::{self, Plan, landlock::OwnSandbox, services::Found},
     probe::{self, Depth, Facts, UsagePaths},
     settings::{Settings, keys},
     supervise::{
@@ -251,12 +251,12 @@ pub(super) fn make_plan(
     facts: &Facts,
     catalogue: &Catalogue,
 ) -> Plan {
-    let codex = match sandbox::codex_at_start(layout, catalogue) {
-        Some(true) => plan::landlock::CodexSandbox::Works,
-        Some(false) => plan::landlock::CodexSandbox::Fails,
-        None => plan::landlock::CodexSandbox::Unknown,
+    let own = match catalogue.landlock_engine().map(|engine| (engine, sandbox::full_auto_at_start(layout, engine))) {
+        Some((engine, Some(true))) => OwnSandbox::Works(&engine.name),
+        Some((engine, Some(false))) => OwnSandbox::Fails(&engine.name),
+        _ => OwnSandbox::Unknown,
     };
-    plan::make(&context.env.0, settings, layout, facts, codex, &found(context, settings, layout))
+    plan::make(&context.env.0, settings, layout, facts, own, &found(context, settings, layout))
 }
 
 /// What decides about services: looked up, never guessed.

@@ -23,7 +23,10 @@ use crate::{
     sys::fs::Owner,
 };
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// Whether a start can do without a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -85,7 +88,7 @@ pub enum Action {
     /// Write a configuration file, or repair it.
     WriteConfig(#[serde(skip)] Box<Config>),
     /// Edit a trust file.
-    Trust(#[serde(skip)] Trust, #[serde(skip)] Box<trust::Request>),
+    Trust(#[serde(skip)] Arc<Trust>, #[serde(skip)] Box<trust::Request>),
     /// Write a credential file.
     Import(#[serde(skip)] Box<Import>),
     /// Write the import state.

@@ -1,4 +1,5 @@
-//! `LANDLOCK_ENABLED`: the operator's word, else the probe's, unless codex's own sandbox says no.
+//! `LANDLOCK_ENABLED`: the operator's word, else the probe's, unless the sandbox of the engine that the variable speaks of
+//! (`landlock = true` in the engine table) says no.
 #![forbid(unsafe_code)]
 
 use crate::{
@@ -7,15 +8,14 @@ use crate::{
 };
 use serde::Serialize;
 
-/// What codex's own sandbox did with a harmless command, where codex is installed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CodexSandbox {
+/// What the engine's own sandbox did with a harmless command, where the engine of this name is installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnSandbox<'a> {
     /// The flag that the variable stands for exists, and the sandbox ran.
-    Works,
+    Works(&'a str),
     /// The flag is gone, or the sandbox refused.
-    Fails,
-    /// Codex is not installed, or was not asked.
+    Fails(&'a str),
+    /// The engine is not installed, or was not asked.
     Unknown,
 }
 
@@ -28,9 +28,9 @@ pub struct Verdict {
     pub reason: String,
 }
 
-/// An operator's value wins, with a word where the probe disagrees. Else Landlock must be usable, and codex, if it was asked,
-/// must agree: a 1 that is not true of codex makes every run of it fail.
-pub fn landlock_enabled(settings: &Settings, landlock: &Landlock, codex: CodexSandbox) -> Verdict {
+/// An operator's value wins, with a word where the probe disagrees. Else Landlock must be usable, and the engine, if it was
+/// asked, must agree: a 1 that is not true of it makes every run of it fail.
+pub fn landlock_enabled(settings: &Settings, landlock: &Landlock, own: OwnSandbox<'_>) -> Verdict {
     if let Some(enabled) = settings.get_opt(&keys::LANDLOCK_ENABLED) {
         let origin = settings.origin(&keys::LANDLOCK_ENABLED);
         let set_by = if origin == Origin::Default { "default".to_owned() } else { origin.to_string() };
@@ -41,16 +41,16 @@ pub fn landlock_enabled(settings: &Settings, landlock: &Landlock, codex: CodexSa
         };
         return Verdict { enabled, reason: format!("set by the operator ({set_by}){doubt}") };
     }
-    match (landlock.usable, codex) {
+    match (landlock.usable, own) {
         (false, _) => Verdict { enabled: false, reason: landlock.reason.clone() },
-        (true, CodexSandbox::Fails) => Verdict {
+        (true, OwnSandbox::Fails(engine)) => Verdict {
             enabled: false,
-            reason: format!("Landlock works ({}), but codex's own sandbox does not", landlock.reason),
+            reason: format!("Landlock works ({}), but {engine}'s own sandbox does not", landlock.reason),
         },
-        (true, CodexSandbox::Works) => {
-            Verdict { enabled: true, reason: format!("{}; codex's own sandbox works", landlock.reason) }
+        (true, OwnSandbox::Works(engine)) => {
+            Verdict { enabled: true, reason: format!("{}; {engine}'s own sandbox works", landlock.reason) }
         }
-        (true, CodexSandbox::Unknown) => Verdict { enabled: true, reason: landlock.reason.clone() },
+        (true, OwnSandbox::Unknown) => Verdict { enabled: true, reason: landlock.reason.clone() },
     }
 }
 
@@ -70,25 +70,25 @@ mod tests {
 
     #[test]
     fn the_operators_value_wins_and_the_doubt_is_told() {
-        let on = landlock_enabled(&settings("1"), &landlock(false), CodexSandbox::Fails);
+        let on = landlock_enabled(&settings("1"), &landlock(false), OwnSandbox::Fails("codex"));
         assert!(on.enabled && on.reason.contains("disagrees: ENOSYS"), "{}", on.reason);
-        let off = landlock_enabled(&settings("0"), &landlock(true), CodexSandbox::Works);
+        let off = landlock_enabled(&settings("0"), &landlock(true), OwnSandbox::Works("codex"));
         assert!(!off.enabled && off.reason.contains("env:LANDLOCK_ENABLED"), "{}", off.reason);
         // An empty value counts as unset.
-        assert!(landlock_enabled(&settings(""), &landlock(true), CodexSandbox::Unknown).enabled);
+        assert!(landlock_enabled(&settings(""), &landlock(true), OwnSandbox::Unknown).enabled);
     }
 
     #[test]
-    fn codex_can_only_turn_it_off() {
+    fn the_engine_can_only_turn_it_off() {
         let unset = settings("");
-        for (usable, codex, want) in [
-            (true, CodexSandbox::Unknown, true),
-            (true, CodexSandbox::Works, true),
-            (true, CodexSandbox::Fails, false),
-            (false, CodexSandbox::Works, false),
-            (false, CodexSandbox::Unknown, false),
+        for (usable, own, want) in [
+            (true, OwnSandbox::Unknown, true),
+            (true, OwnSandbox::Works("codex"), true),
+            (true, OwnSandbox::Fails("codex"), false),
+            (false, OwnSandbox::Works("codex"), false),
+            (false, OwnSandbox::Unknown, false),
         ] {
-            assert_eq!(landlock_enabled(&unset, &landlock(usable), codex).enabled, want, "{usable} {codex:?}");
+            assert_eq!(landlock_enabled(&unset, &landlock(usable), own).enabled, want, "{usable} {own:?}");
         }
     }
 }

@@ -39,13 +39,13 @@ pub fn make(
     settings: &Settings,
     layout: &Layout,
     facts: &Facts,
-    codex: landlock::CodexSandbox,
+    own: landlock::OwnSandbox<'_>,
     found: &Found,
 ) -> Plan {
     let as_root = facts.privileges.uid.value() == Some(&0) && settings.get_opt(&keys::USER).is_none();
     let inputs = concurrency::Inputs::new(facts, as_root);
     let concurrency = concurrency::concurrency(&inputs, &concurrency::Policy::new(settings));
-    let landlock = landlock::landlock_enabled(settings, &facts.landlock, codex);
+    let landlock = landlock::landlock_enabled(settings, &facts.landlock, own);
     let verdicts = Verdicts { landlock: landlock.enabled, concurrency: concurrency.environment().to_vec() };
     let nofile = concurrency.raise_nofile.as_ref().map(|raise| Limit {
         name: "nofile".to_owned(),

@@ -59,11 +59,8 @@ pub fn worker(settings: &Settings, found: &Found) -> Worker {
 }
 
 /// Secrets that the API worker needs: it checks the password and runs the engines' logins.
-pub const API_SECRETS: &[&str] = &[
-    "UI_BASIC_AUTH_PASSWORD",
-    "SKILL_RUNNER_GEMINI_OAUTH_CLIENT_SECRET",
-    "SKILL_RUNNER_OPENCODE_GOOGLE_OAUTH_CLIENT_SECRET",
-];
+pub const API_SECRETS: &[&str] =
+    &[keys::AUTH_PASSWORD.spec.env, keys::GEMINI_CLIENT_SECRET.spec.env, keys::OPENCODE_CLIENT_SECRET.spec.env];
 
 /// Every service, in the order of their start. `nofile`: the soft limit that the worker needs.
 pub fn services(settings: &Settings, layout: &Layout, found: &Found, nofile: Option<Limit>) -> Vec<ServiceSpec> {

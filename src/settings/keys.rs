@@ -49,7 +49,7 @@ registry! {
         API_PORT: i64 = "PORT", "start.port", PORT, Some("8000"), "", "the API worker's port";
         API_HOST: String = "SKILL_INIT_API_HOST", "start.host", Kind::Host, Some("0.0.0.0"), "", "the address the API worker listens on";
         IMPORT: bool = "SKILL_INIT_IMPORT", "start.import", Kind::Bool, Some("true"), "", "import credentials from the import folder";
-        TRUST: bool = "SKILL_INIT_TRUST", "start.trust", Kind::Bool, Some("true"), "", "trust the runs folder for codex and gemini";
+        TRUST: bool = "SKILL_INIT_TRUST", "start.trust", Kind::Bool, Some("true"), "", "trust the runs folder for the engines that keep a trust list";
         CONFIG: PathBuf = "SKILL_INIT_CONFIG", "start.config", Kind::Path, Some("/etc/skill-init/init.toml"), "", "the configuration file";
     }
     "Agents" {

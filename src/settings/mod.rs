@@ -41,4 +41,5 @@ pub use mistake::{Mistake, Mistakes};
 pub use overrides::{BackoffOverride, BudgetOverride, Defaults, ProbeOverride, ServiceOverride};
 pub use parse::{duration, duration_text, words};
 pub use registry::{Key, Kind, Spec};
+pub(crate) use unknown::nearest;
 pub use value::{FromValue, Origin, Secret, Value};

@@ -117,7 +117,7 @@ pub(super) fn key(key: &str) -> String {
 }
 
 /// The known name that was most likely meant: a few letters away, or one that contains the other.
-pub(super) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     const PREFIXES: [&str; 3] = ["SKILL_INIT_", "SKILL_RUNNER_", "UI_"];
     let tail = |text: &str| {
         let rest = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text);

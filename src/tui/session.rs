@@ -44,7 +44,8 @@ const GRACE: Duration = Duration::from_secs(3);
 /// An end within this time of the start is taken for a refusal of the arguments.
 const AT_ONCE: Duration = Duration::from_millis(400);
 
-/// Names that an agent of the terminal does not get: they start programs of the user's choice, or belong to others.
+/// Names that an agent of the terminal does not get: they start programs of the user's choice, or belong to others. The
+/// engine table has more.
 const WITHHELD: &[&str] = &[
     "EDITOR",
     "VISUAL",
@@ -61,8 +62,6 @@ const WITHHELD: &[&str] = &[
     "LD_AUDIT",
     "NODE_OPTIONS",
     "NOTIFY_SOCKET",
-    "GEMINI_SANDBOX",
-    "IFLOW_SANDBOX",
     "TTYD_USER",
 ];
 
@@ -93,7 +92,7 @@ impl<'c> Session<'c> {
         let mut session = Self { config, entry, folder, written: BTreeSet::new() };
         if entry.kind == Kind::Agent {
             session.write_files(entry.sandbox)?;
-            if let Some(trust) = entry.engine.trust
+            if let Some(trust) = &entry.engine.trust
                 && let Err(error) = Store::of(&config.layout).add(trust, &session.folder)
             {
                 tracing::warn!(%error, "terminal session without a trust entry");
@@ -178,7 +177,9 @@ impl<'c> Session<'c> {
 
     fn environment(&self) -> Variables {
         let mut env = self.config.environment.clone();
-        env.retain(|name, _| !WITHHELD.contains(&name.as_str()) && !name.starts_with("SKILL_INIT_"));
+        let table = self.config.catalogue.engines.iter().flat_map(|engine| &engine.terminal_withheld);
+        let withheld: BTreeSet<&str> = WITHHELD.iter().copied().chain(table.map(String::as_str)).collect();
+        env.retain(|name, _| !withheld.contains(name.as_str()) && !name.starts_with("SKILL_INIT_"));
         for (name, value) in [("TERM", "xterm-256color"), ("COLORTERM", "truecolor")] {
             env.entry(name.to_owned()).or_insert_with(|| value.to_owned());
         }
@@ -194,7 +195,7 @@ impl<'c> Session<'c> {
 
 impl Drop for Session<'_> {
     fn drop(&mut self) {
-        if let Some(trust) = self.entry.engine.trust.filter(|_| self.entry.kind == Kind::Agent)
+        if let Some(trust) = self.entry.engine.trust.as_ref().filter(|_| self.entry.kind == Kind::Agent)
             && let Err(error) = Store::of(&self.config.layout).remove(trust, &self.folder)
         {
             tracing::warn!(%error, "the trust entry of a terminal session stays");

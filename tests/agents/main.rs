@@ -10,6 +10,7 @@ mod faults;
 #[path = "../supervise/fixture.rs"]
 #[allow(dead_code, clippy::expect_used, reason = "the supervise suite uses all of it")]
 mod fixture;
+mod invented;
 mod killed;
 mod powershell;
 mod ready;

@@ -1,6 +1,6 @@
 #!/bin/sh
 # npm as far as init sees it: `view PACKAGE version` and `install -g --prefix P PACKAGE[@VERSION]` of a package in codex's
-# two-part shape. The file `mode` beside it says how it behaves; `stop-N` halts at stage N, says so through the FIFO
+# two-part shape, its command called like the package. The file `mode` beside it says how it behaves; `stop-N` halts at stage N, says so through the FIFO
 # `reached`, and waits to be killed.
 here=$(dirname "$0")
 mode=$(cat "$here/mode")
@@ -17,7 +17,9 @@ while [ $# -gt 0 ]; do
     shift
 done
 version=${what##*@}
-case $version in [0-9]*) ;; *) version=$latest ;; esac
+case $version in [0-9]*) name=${what%@*} ;; *) version=$latest name=$what ;; esac
+binary=${name##*/}
+case $binary in codex) words=codex-cli ;; *) words=$binary ;; esac
 
 stage() {
     [ "$mode" = "stop-$1" ] || return 0
@@ -30,29 +32,29 @@ case $mode in
     404) echo "npm error code E404" >&2; exit 1 ;;
     chatty) grep -i '^npm_' "$here/environment" | sed 's/^/npm error /' >&2; echo "npm error argv $*" >&2; exit 1 ;;
 esac
-package=$prefix/lib/node_modules/@openai/codex
+package=$prefix/lib/node_modules/$name
 mkdir -p "$package/bin" "$prefix/bin"
 stage 1
 printed=$version
 [ "$mode" != liar ] || printed=9.9.9
-printf '{"name":"@openai/codex","version":"%s","bin":{"codex":"bin/codex.js"}}\n' "$version" > "$package/package.json"
+printf '{"name":"%s","version":"%s","bin":{"%s":"bin/%s.js"}}\n' "$name" "$version" "$binary" "$binary" > "$package/package.json"
 stage 2
-cat > "$package/bin/codex.js" <<'CLI'
+cat > "$package/bin/$binary.js" <<'CLI'
 #!/bin/sh
 here=$(dirname "$(readlink -f "$0")")
-printf '%s\n' "codex $*" >> "@HERE@/argv"
+printf '%s\n' "@BINARY@ $*" >> "@HERE@/argv"
 env >> "@HERE@/environment-cli"
 [ -s "$here/../answer" ] || { echo "Error: Missing optional dependency" >&2; exit 1; }
 # A copy that does not like its place: what proves itself in staging may still fail after the switch.
-if [ -e "$here/../homesick" ]; then case $0 in */npm/bin/codex) echo "Error: not here" >&2; exit 1 ;; esac; fi
-case $1 in --version) echo "codex-cli $(cat "$here/../answer")" ;; *) exit 2 ;; esac
+if [ -e "$here/../homesick" ]; then case $0 in */npm/bin/@BINARY@) echo "Error: not here" >&2; exit 1 ;; esac; fi
+case $1 in --version) echo "@WORDS@ $(cat "$here/../answer")" ;; *) exit 2 ;; esac
 CLI
-sed -i "s|@HERE@|$here|" "$package/bin/codex.js"
-chmod 755 "$package/bin/codex.js"
+sed -i "s|@HERE@|$here|; s|@BINARY@|$binary|; s|@WORDS@|$words|" "$package/bin/$binary.js"
+chmod 755 "$package/bin/$binary.js"
 stage 3
 [ "$mode" = stub ] || echo "$printed" > "$package/answer"
 [ "$mode" != homesick ] || : > "$package/homesick"
 stage 4
-ln -sf ../lib/node_modules/@openai/codex/bin/codex.js "$prefix/bin/codex"
+ln -sf "../lib/node_modules/$name/bin/$binary.js" "$prefix/bin/$binary"
 stage 5
 exit 0

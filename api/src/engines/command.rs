@@ -1,6 +1,5 @@
 //! From the catalogue's words to an argument list. Pure.
 
-use super::output::Format;
 use skill_init::agents::catalogue::Engine;
 
 /// What fills the placeholders.
@@ -16,28 +15,16 @@ pub struct Fill<'a> {
     pub prompt: &'a str,
 }
 
-/// How an engine's output is read.
-pub fn format(engine: &str) -> Format {
-    match engine {
-        "codex" => Format::Codex,
-        "opencode" | "kilo" => Format::Opencode,
-        "gemini" => Format::Gemini,
-        "claude" | "qwen" | "codebuddy" => Format::StreamJson,
-        _ => Format::Text,
-    }
-}
-
-/// Words that the catalogue leaves to the worker: output format and model, in the engine's own spelling.
+/// Words that the engine's row asks for beside its own arguments: output and model.
 fn own(engine: &Engine, model: Option<&str>) -> Vec<String> {
-    let mut words: Vec<&str> = Vec::new();
-    if engine.name == "gemini" && !engine.run.start.iter().any(|word| word == "--output-format") {
-        words.extend(["--output-format", "json"]);
+    let mut words = Vec::new();
+    if engine.output_args.first().is_some_and(|first| !engine.run.start.contains(first)) {
+        words.extend_from_slice(&engine.output_args);
     }
-    let template = engine.run.model.is_empty();
-    if let (Some(model), true) = (model, template) {
-        words.extend(["--model", model]);
+    if let (Some(model), true) = (model, engine.run.model.is_empty()) {
+        words.extend(["--model".to_owned(), model.to_owned()]);
     }
-    words.into_iter().map(str::to_owned).collect()
+    words
 }
 
 /// The arguments of a first run.

@@ -70,7 +70,6 @@ pub(super) fn of_run(
     set("PATH", init::path(env, layout));
     set("UV_CACHE_DIR", layout.uv_cache.display().to_string());
     set("UV_PROJECT_ENVIRONMENT", layout.uv_venv.display().to_string());
-    set("OPENCODE_DISABLE_AUTOUPDATE", "1".to_owned());
     set("SKILL_RUNNER_RUN_DIR", run.display().to_string());
     set(RUN_ID, run_id.to_owned());
     out

@@ -32,7 +32,7 @@ pub use status::{Status, dotted_version};
 
 use crate::{config::Config, store::Run};
 use skill_init::{
-    agents::catalogue::{Catalogue, Engine},
+    agents::catalogue::{Catalogue, Engine, Format},
     layout::{Layout, Root},
     settings::{Environment, keys},
 };
@@ -115,15 +115,40 @@ impl Engines {
     /// The environment of a run's engine.
     pub fn environment(&self, run: &Run, folder: &Path) -> BTreeMap<String, String> {
         let own = self.variables(&run.engine);
-        environment::of_run(&self.env, &self.layout, own, &self.extra_env, &run.run_id, folder)
+        let mut env = environment::of_run(&self.env, &self.layout, own, &self.extra_env, &run.run_id, folder);
+        env.extend(self.fixed());
+        env
     }
 
     /// The environment of a question to an engine that is no run.
     pub(crate) fn probe_environment(&self, engine: &str) -> BTreeMap<String, String> {
         let own = self.variables(engine);
         let mut env = environment::of_run(&self.env, &self.layout, own, &self.extra_env, "", &self.layout.agent_home);
+        env.extend(self.fixed());
         env.remove(process::RUN_ID);
         env
+    }
+
+    /// The table's variables for every engine.
+    fn fixed(&self) -> impl Iterator<Item = (String, String)> {
+        self.catalogue.engines.iter().flat_map(|engine| engine.environment.clone())
+    }
+
+    /// The commands that log in, as CLIs name them in their complaints.
+    pub(crate) fn logins(&self) -> Vec<String> {
+        let command = |engine: &Engine| match engine.login.as_deref() {
+            None | Some([]) => None,
+            Some(words) => Some(format!("{} {}", engine.binary, words.join(" ")).to_ascii_lowercase()),
+        };
+        self.catalogue.engines.iter().filter_map(command).collect()
+    }
+
+    /// The engine configurations that a skill may bring in its assets, each with its syntax.
+    pub(crate) fn skill_configs(&self) -> Vec<(PathBuf, Format)> {
+        let rows = self.catalogue.engines.iter().filter_map(|engine| engine.run_config.as_ref());
+        let mut all: Vec<_> = rows.filter_map(|config| Some((config.asset.clone()?, config.format))).collect();
+        all.dedup();
+        all
     }
 
     /// How the names of its own variables begin.

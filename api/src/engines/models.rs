@@ -1,7 +1,8 @@
-//! Models of an engine: the greatest pinned snapshot not newer than the CLI, or what `opencode models` said last.
+//! Models of an engine: the greatest pinned snapshot not newer than the CLI, or what the CLI itself said last,
+//! where its row of the table has arguments that print them.
 //!
 //! Snapshots are `models_<version>.json` in `<data>/engine_catalog/models/<engine>`, where clients add them, and in
-//! the image's own `server/assets/models/<engine>`. No request ever waits for a CLI: opencode is asked in the background.
+//! the image's own `server/assets/models/<engine>`. No request ever waits for a CLI: it is asked in the background.
 
 use super::Engines;
 use crate::{
@@ -22,9 +23,9 @@ use std::{
 };
 use tokio::process::Command;
 
-/// How old opencode's list may be before it is asked again.
+/// How old a CLI's list may be before it is asked again.
 const PROBE_AGE: Duration = Duration::from_secs(3600);
-/// Deadline of `opencode models`.
+/// Deadline of its answer.
 const PROBE_DEADLINE: Duration = Duration::from_secs(20);
 
 /// A model.
@@ -44,10 +45,10 @@ pub struct Model {
     /// Levels of effort.
     #[serde(default)]
     pub supported_effort: Option<Vec<String>>,
-    /// opencode: the provider.
+    /// Of a CLI's own list: the provider.
     #[serde(default)]
     pub provider: Option<String>,
-    /// opencode: the model at the provider.
+    /// Of a CLI's own list: the model at the provider.
     #[serde(default)]
     pub model: Option<String>,
 }
@@ -79,8 +80,8 @@ impl Engines {
         self.layout().data.join("engine_catalog")
     }
 
-    fn probe_cache(&self) -> PathBuf {
-        self.catalog().join("opencode_models_cache.json")
+    fn probe_cache(&self, engine: &str) -> PathBuf {
+        self.catalog().join(format!("{engine}_models_cache.json"))
     }
 }
 
@@ -111,8 +112,8 @@ fn read(path: &Path) -> Result<Vec<Model>, String> {
 impl App {
     /// The models of an engine, as `GET /v1/engines/{e}/models` shows them.
     pub async fn models(self: &Arc<Self>, engine: &str) -> ApiResult<Value> {
-        if engine == "opencode" {
-            self.refresh_opencode();
+        if self.engines.get(engine).is_some_and(|engine| engine.models.is_some()) {
+            self.refresh_models(engine.to_owned());
         }
         let view = self.model_view(engine).await?;
         let field = |name: &str| view.get(name).cloned().unwrap_or_default();
@@ -125,22 +126,22 @@ impl App {
 
     /// The same with the files behind it, as `.../models/manifest` shows it.
     pub async fn model_view(&self, engine: &str) -> ApiResult<Value> {
-        if self.engines.get(engine).is_none() {
+        let Some(known) = self.engines.get(engine) else {
             return Err(ApiError::not_found(format!("Engine '{engine}' not found")));
-        }
+        };
         let version = self.engines.status().await.version(engine);
-        let (name, folders, cache) =
-            (engine.to_owned(), self.engines.snapshot_folders(engine), self.engines.probe_cache());
-        Ok(tokio::task::spawn_blocking(move || view(&name, version.as_deref(), &folders, &cache)).await?)
+        let cache = known.models.as_ref().map(|_| self.engines.probe_cache(engine));
+        let (name, folders) = (engine.to_owned(), self.engines.snapshot_folders(engine));
+        Ok(tokio::task::spawn_blocking(move || view(&name, version.as_deref(), &folders, cache.as_deref())).await?)
     }
 
     /// Pins the models for the CLI that is installed: 409 where they are pinned, or no version is known.
     pub async fn add_snapshot(&self, engine: &str, new: NewSnapshot) -> ApiResult<Value> {
-        if self.engines.get(engine).is_none() {
+        let Some(known) = self.engines.get(engine) else {
             return Err(ApiError::not_found(format!("Engine '{engine}' not found")));
-        }
-        if engine == "opencode" {
-            return Err(ApiError::conflict("opencode's models are probed, not pinned"));
+        };
+        if known.models.is_some() {
+            return Err(ApiError::conflict(format!("{engine}'s models are probed, not pinned")));
         }
         let Some(version) = self.engines.status().await.version(engine) else {
             return Err(ApiError::conflict("CLI version not detected"));
@@ -159,18 +160,22 @@ impl App {
         self.model_view(engine).await
     }
 
-    /// Asks opencode again where its list is old; nobody waits for it, and only one asks at a time.
-    fn refresh_opencode(self: &Arc<Self>) {
-        let Ok(only) = Arc::clone(&self.probing_models).try_lock_owned() else { return };
+    /// Asks a CLI again where its list is old; nobody waits for it, and only one asks the same at a time.
+    fn refresh_models(self: &Arc<Self>, engine: String) {
+        let asked = self.probing_models.lock().ok().and_then(|mut all| {
+            let lock = Arc::clone(all.entry(engine.clone()).or_default());
+            lock.try_lock_owned().ok()
+        });
+        let Some(only) = asked else { return };
         let app = Arc::clone(self);
         tokio::spawn(async move {
-            let cache = app.engines.probe_cache();
+            let cache = app.engines.probe_cache(&engine);
             let fresh = tokio::fs::metadata(&cache)
                 .await
                 .and_then(|meta| meta.modified())
                 .is_ok_and(|at| at.elapsed().is_ok_and(|age| age < PROBE_AGE));
-            if !fresh && let Err(error) = app.ask_opencode(&cache).await {
-                tracing::warn!(%error, "opencode's models are not known");
+            if !fresh && let Err(error) = app.ask_for_models(&engine, &cache).await {
+                tracing::warn!(%engine, %error, "the CLI's models are not known");
                 // Not asked again by every request of the next minute.
                 tokio::time::sleep(Duration::from_secs(60)).await;
             }
@@ -178,14 +183,16 @@ impl App {
         });
     }
 
-    async fn ask_opencode(&self, cache: &Path) -> Result<(), String> {
-        let engine = self.engines.get("opencode").ok_or("not in the table of engines")?;
+    async fn ask_for_models(&self, name: &str, cache: &Path) -> Result<(), String> {
+        let engine = self.engines.get(name).ok_or("not in the table of engines")?;
+        let arguments = engine.models.as_ref().ok_or("its models are pinned")?;
+        let command = || format!("{} {}", engine.binary, arguments.join(" "));
         let program = self.engines.program(engine).ok_or("not installed")?;
         let home = self.engines.layout().agent_home.clone();
         let child = Command::new(program)
-            .arg("models")
+            .args(arguments)
             .env_clear()
-            .envs(self.engines.probe_environment("opencode"))
+            .envs(self.engines.probe_environment(name))
             .current_dir(home)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -196,11 +203,11 @@ impl App {
             .map_err(|error| error.to_string())?;
         let output = tokio::time::timeout(PROBE_DEADLINE, child.wait_with_output())
             .await
-            .map_err(|_| "opencode models did not end in time".to_owned())?
+            .map_err(|_| format!("{} did not end in time", command()))?
             .map_err(|error| error.to_string())?;
         let models: Vec<Model> = String::from_utf8_lossy(&output.stdout).lines().filter_map(of_line).collect();
         if models.is_empty() {
-            return Err(format!("opencode models named none ({})", output.status));
+            return Err(format!("{} named none ({})", command(), output.status));
         }
         let (cache, record) = (cache.to_owned(), json!({"updated_at": rfc3339(now_ms()), "models": models}));
         tokio::task::spawn_blocking(move || {
@@ -232,8 +239,8 @@ fn of_line(line: &str) -> Option<Model> {
 }
 
 /// Pure but for the files it reads.
-fn view(engine: &str, version: Option<&str>, folders: &[PathBuf], cache: &Path) -> Value {
-    if engine == "opencode" && cache.exists() {
+fn view(engine: &str, version: Option<&str>, folders: &[PathBuf], cache: Option<&Path>) -> Value {
+    if let Some(cache) = cache.filter(|cache| cache.exists()) {
         let (models, reason) = match read(cache) {
             Ok(models) => (models, None),
             Err(reason) => (Vec::new(), Some(reason)),
@@ -280,7 +287,7 @@ mod tests {
             fs::write(dir.path().join(format!("models_{version}.json")), body.to_string()).unwrap();
         }
         let used = |version: Option<&str>| {
-            let view = view("codex", version, &[dir.path().to_owned()], Path::new("/none"));
+            let view = view("codex", version, &[dir.path().to_owned()], None);
             (view["resolved_snapshot_version"].as_str().unwrap().to_owned(), view["fallback_reason"].is_null())
         };
         assert_eq!(used(Some("0.99.5")), ("0.99.0".to_owned(), true));
@@ -290,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn opencode_lines_are_provider_and_model() {
+    fn a_clis_own_lines_are_provider_and_model() {
         let model = of_line("openrouter/google/gemini-3").unwrap();
         assert_eq!((model.provider.as_deref(), model.model.as_deref()), (Some("openrouter"), Some("google/gemini-3")));
         assert!(of_line("Database migration: 1/2 done").is_none());

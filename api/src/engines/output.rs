@@ -1,29 +1,8 @@
-//! What an engine says: one reader per format, fed line by line. Pure.
-//!
-//! | engine | format |
-//! | --- | --- |
-//! | codex | NDJSON: `thread.started`, `item.completed` (`agent_message`), `turn.failed`, `error` |
-//! | opencode | NDJSON: `text` parts, `sessionID`, `error` |
-//! | gemini | one JSON envelope: `response`, `session_id`, `error` |
-//! | claude, qwen | NDJSON (stream-json): `assistant` messages, a final `result` |
-//! | others | free text |
+//! What an engine says, read line by line by the rules of its `[output.NAME]` row in the engine table. Pure.
 
 use serde_json::Value;
-
-/// Which reader.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// codex exec --json.
-    Codex,
-    /// opencode run --format json.
-    Opencode,
-    /// gemini --output-format json.
-    Gemini,
-    /// claude -p --output-format stream-json.
-    StreamJson,
-    /// Anything.
-    Text,
-}
+use skill_init::agents::catalogue::{Output, OutputForm, Rule};
+use std::sync::Arc;
 
 /// What one line meant.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -50,150 +29,137 @@ pub struct Spoken {
 /// A reader at work.
 #[derive(Debug)]
 pub struct Reader {
-    format: Format,
+    output: Arc<Output>,
     spoken: Spoken,
-    /// Whole output, for formats that are not lines.
+    /// Whole output, for forms that are not lines.
     text: String,
 }
 
-/// Most text that a format without lines is kept of.
+/// Most text that an output without lines is kept of.
 const TEXT_MAX: usize = 16 << 20;
 
 impl Reader {
     /// A fresh one.
-    pub fn new(format: Format) -> Self {
-        Self { format, spoken: Spoken::default(), text: String::new() }
+    pub fn new(output: Arc<Output>) -> Self {
+        Self { output, spoken: Spoken::default(), text: String::new() }
+    }
+
+    /// What was said is known at the end only.
+    pub fn is_whole(&self) -> bool {
+        self.output.form != OutputForm::Lines
     }
 
     /// A line of standard output, without its newline.
     pub fn line(&mut self, line: &str) -> Line {
-        match self.format {
-            Format::Gemini | Format::Text => {
-                if self.text.len() + line.len() < TEXT_MAX {
-                    self.text.push_str(line);
-                    self.text.push('\n');
-                }
-                Line::default()
+        if self.is_whole() {
+            if self.text.len() + line.len() < TEXT_MAX {
+                self.text.push_str(line);
+                self.text.push('\n');
             }
-            Format::Codex | Format::Opencode | Format::StreamJson => {
-                let Ok(value @ Value::Object(_)) = serde_json::from_str::<Value>(line) else {
-                    if !line.trim().is_empty() {
-                        self.spoken.unparsed += 1;
-                    }
-                    return Line::default();
-                };
-                let kind = text(&value, "/type").unwrap_or_default();
-                let message = match self.format {
-                    Format::Codex => self.codex(&kind, &value),
-                    Format::Opencode => self.opencode(&kind, &value),
-                    _ => self.stream_json(&kind, &value),
-                };
-                if let Some(message) = &message {
-                    self.spoken.messages.push(message.clone());
-                }
-                Line { message, structured: Some(kind) }
+            return Line::default();
+        }
+        let Ok(value @ Value::Object(_)) = serde_json::from_str::<Value>(line) else {
+            if !line.trim().is_empty() {
+                self.spoken.unparsed += 1;
             }
-        }
-    }
-
-    fn codex(&mut self, kind: &str, value: &Value) -> Option<String> {
-        match kind {
-            "thread.started" => self.spoken.session = text(value, "/thread_id"),
-            "item.completed" if text(value, "/item/type").as_deref() == Some("agent_message") => {
-                return text(value, "/item/text");
-            }
-            "turn.failed" => self.spoken.error = text(value, "/error/message"),
-            "error" => self.spoken.error = text(value, "/message"),
-            "turn.completed" => self.spoken.error = None,
-            _ => {}
-        }
-        None
-    }
-
-    fn opencode(&mut self, kind: &str, value: &Value) -> Option<String> {
-        if let Some(session) = text(value, "/sessionID") {
-            self.spoken.session = Some(session);
-        }
-        match kind {
-            "text" => return text(value, "/part/text"),
-            "error" => {
-                self.spoken.error = text(value, "/error/data/message")
-                    .or_else(|| text(value, "/error/message"))
-                    .or_else(|| value.get("error").map(Value::to_string));
-            }
-            _ => {}
-        }
-        None
-    }
-
-    fn stream_json(&mut self, kind: &str, value: &Value) -> Option<String> {
-        if let Some(session) = text(value, "/session_id") {
-            self.spoken.session = Some(session);
-        }
-        match kind {
-            "assistant" => {
-                let parts = value.pointer("/message/content").and_then(Value::as_array)?;
-                let said: String = parts.iter().filter_map(|part| text(part, "/text")).collect();
-                return (!said.is_empty()).then_some(said);
-            }
-            "result" => {
-                if value.get("is_error").and_then(Value::as_bool) == Some(true) {
-                    self.spoken.error = text(value, "/result");
-                } else if let Some(said) = text(value, "/result")
-                    && self.spoken.messages.last() != Some(&said)
-                {
-                    return Some(said);
-                }
-            }
-            _ => {}
-        }
-        None
+            return Line::default();
+        };
+        let kind = text(&value, "/type").unwrap_or_default();
+        let (_, message) = self.spoken.hear(&self.output.rules, &kind, &value);
+        Line { message, structured: Some(kind) }
     }
 
     /// The end of the output.
     pub fn finish(mut self) -> Spoken {
-        match self.format {
-            Format::Gemini => {
-                let envelope = self
+        match self.output.form {
+            OutputForm::Lines => {}
+            OutputForm::Object => {
+                let object = self
                     .text
                     .find('{')
                     .and_then(|at| self.text.get(at..))
                     .and_then(|text| serde_json::Deserializer::from_str(text).into_iter::<Value>().next()?.ok());
-                match envelope.filter(|value| value.get("response").is_some() || value.get("error").is_some()) {
-                    Some(value) => {
-                        self.spoken.session = text(&value, "/session_id");
-                        self.spoken.error = text(&value, "/error/message");
-                        self.spoken.messages.extend(text(&value, "/response"));
-                    }
-                    None => {
-                        self.spoken.unparsed += 1;
-                        self.spoken.messages.push(self.text);
-                    }
+                let heard = object.is_some_and(|value| {
+                    let kind = text(&value, "/type").unwrap_or_default();
+                    self.spoken.hear(&self.output.rules, &kind, &value).0
+                });
+                if !heard {
+                    self.spoken.unparsed += 1;
+                    self.spoken.messages.push(self.text);
                 }
             }
-            Format::Text => {
-                self.spoken.session = self
-                    .text
-                    .rfind("session-id")
-                    .and_then(|at| self.text.get(at + 10..))
-                    .and_then(|rest| rest.split(|c: char| !(c.is_alphanumeric() || c == '-')).find(|w| w.len() >= 8))
-                    .map(str::to_owned);
+            OutputForm::Text => {
+                self.spoken.session = self.output.session_after.as_deref().and_then(|mark| {
+                    let rest = self.text.get(self.text.rfind(mark)? + mark.len()..)?;
+                    let mut words = rest.split(|c: char| !(c.is_alphanumeric() || c == '-'));
+                    words.find(|word| word.len() >= 8).map(str::to_owned)
+                });
                 if !self.text.trim().is_empty() {
                     self.spoken.messages.push(self.text);
                 }
             }
-            _ => {}
         }
         self.spoken
     }
+}
+
+impl Spoken {
+    /// Takes in what the rules find in an object: did one fit, and was something said?
+    fn hear(&mut self, rules: &[Rule], kind: &str, value: &Value) -> (bool, Option<String>) {
+        let (mut fits, mut said) = (false, None);
+        for rule in rules.iter().filter(|rule| applies(rule, kind, value)) {
+            fits = true;
+            if let Some(session) = first(&rule.session, value) {
+                self.session = Some(session);
+            }
+            if rule.recovered {
+                self.error = None;
+            }
+            if let Some(error) = first(&rule.error, value).or_else(|| shown(&rule.error, value)) {
+                self.error = Some(error);
+            }
+            if let Some(message) = first(&rule.message, value)
+                && !(rule.repeats && self.messages.last() == Some(&message))
+            {
+                self.messages.push(message.clone());
+                said = Some(message);
+            }
+        }
+        (fits, said)
+    }
+}
+
+fn applies(rule: &Rule, kind: &str, value: &Value) -> bool {
+    let is = |(pointer, wanted): (&String, &Value)| value.pointer(pointer) == Some(wanted);
+    rule.kind.as_ref().is_none_or(|wanted| wanted == kind)
+        && rule.given.iter().all(is)
+        && !rule.unless.iter().any(is)
+        && (rule.any.is_empty() || rule.any.iter().any(|pointer| value.pointer(pointer).is_some()))
+}
+
+/// The first text that one of these pointers leads to.
+fn first(pointers: &[String], value: &Value) -> Option<String> {
+    pointers.iter().find_map(|pointer| match pointer.split_once("/*") {
+        None => text(value, pointer),
+        Some((list, rest)) => {
+            let parts = value.pointer(list)?.as_array()?;
+            let said: String = parts.iter().filter_map(|part| text(part, rest)).collect();
+            (!said.is_empty()).then_some(said)
+        }
+    })
+}
+
+/// What is there and no text, as JSON.
+fn shown(pointers: &[String], value: &Value) -> Option<String> {
+    pointers.iter().filter_map(|pointer| value.pointer(pointer)).find(|found| !found.is_null()).map(Value::to_string)
 }
 
 fn text(value: &Value, pointer: &str) -> Option<String> {
     value.pointer(pointer).and_then(Value::as_str).map(str::to_owned)
 }
 
-/// Does the output say that somebody must log in?
-pub fn wants_login(text: &str) -> bool {
+/// Does the output say that somebody must log in? `logins`: the commands that do it, as CLIs name them.
+pub fn wants_login(text: &str, logins: &[String]) -> bool {
     let text = text.to_ascii_lowercase();
     [
         "401 unauthorized",
@@ -206,19 +172,19 @@ pub fn wants_login(text: &str) -> bool {
         "token_expired",
         "invalid_api_key",
         "incorrect api key",
-        "codex login",
-        "opencode auth login",
     ]
-    .iter()
+    .into_iter()
+    .chain(logins.iter().map(String::as_str))
     .any(|sign| text.contains(sign))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use skill_init::agents::catalogue::Catalogue;
 
-    fn read(format: Format, lines: &[&str]) -> Spoken {
-        let mut reader = Reader::new(format);
+    fn read(output: &str, lines: &[&str]) -> Spoken {
+        let mut reader = Reader::new(Arc::clone(&Catalogue::built_in().outputs[output]));
         for line in lines {
             reader.line(line);
         }
@@ -228,7 +194,7 @@ mod tests {
     #[test]
     fn codex_speaks_in_items_and_an_error_that_was_retried_does_not_count() {
         let spoken = read(
-            Format::Codex,
+            "codex",
             &[
                 r#"{"type":"thread.started","thread_id":"t-1"}"#,
                 r#"{"type":"error","message":"Reconnecting... 1/5"}"#,
@@ -244,26 +210,44 @@ mod tests {
 
     #[test]
     fn every_other_format_is_read() {
-        let opencode =
-            read(Format::Opencode, &[r#"{"type":"text","sessionID":"s","part":{"type":"text","text":"hi"}}"#]);
+        let opencode = read("opencode", &[r#"{"type":"text","sessionID":"s","part":{"type":"text","text":"hi"}}"#]);
         assert_eq!((opencode.messages, opencode.session), (vec!["hi".to_owned()], Some("s".to_owned())));
-        let gemini = read(Format::Gemini, &["Loaded cached credentials.", "{", r#""session_id":"g","response":"hi"}"#]);
+        let gemini = read("gemini", &["Loaded cached credentials.", "{", r#""session_id":"g","response":"hi"}"#]);
         assert_eq!((gemini.messages, gemini.session), (vec!["hi".to_owned()], Some("g".to_owned())));
         let claude = read(
-            Format::StreamJson,
+            "stream-json",
             &[
                 r#"{"type":"assistant","session_id":"c","message":{"content":[{"type":"text","text":"hi"}]}}"#,
                 r#"{"type":"result","result":"hi","is_error":false}"#,
             ],
         );
         assert_eq!(claude.messages, ["hi"]);
-        assert_eq!(read(Format::Text, &["a", "b"]).messages, ["a\nb\n"]);
+        assert_eq!(read("text", &["a", "b"]).messages, ["a\nb\n"]);
+    }
+
+    #[test]
+    fn errors_and_sessions_come_from_where_each_format_has_them() {
+        let error = |output: &str, line: &str| read(output, &[line]).error;
+        let wrapped = r#"{"type":"error","error":{"data":{"message":"deep"},"message":"flat"}}"#;
+        assert_eq!(error("opencode", wrapped).as_deref(), Some("deep"));
+        assert_eq!(error("opencode", r#"{"type":"error","error":{"code":3}}"#).as_deref(), Some("{\"code\":3}"));
+        assert_eq!(error("codex", r#"{"type":"turn.failed","error":{"message":"no"}}"#).as_deref(), Some("no"));
+        assert_eq!(error("gemini", r#"{"error":{"message":"no"}}"#).as_deref(), Some("no"));
+        let failed = read("stream-json", &[r#"{"type":"result","is_error":true,"result":"no"}"#]);
+        assert_eq!((failed.error.as_deref(), failed.messages.len()), (Some("no"), 0));
+        let recovered = [r#"{"type":"error","message":"Reconnecting"}"#, r#"{"type":"turn.completed"}"#];
+        assert_eq!(read("codex", &recovered).error, None);
+        assert_eq!(read("text", &["done", "session-id: 0123-4567 x"]).session.as_deref(), Some("0123-4567"));
+        let odd = read("gemini", &["no", "{\"other\": 1}"]);
+        assert_eq!((odd.unparsed, odd.messages.len()), (1, 1));
     }
 
     #[test]
     fn a_refused_login_is_recognised() {
-        assert!(wants_login("stream error: 401 Unauthorized"));
-        assert!(wants_login("Missing bearer or basic authentication"));
-        assert!(!wants_login("unauthorised use of the word"));
+        let logins = ["mine auth login".to_owned()];
+        assert!(wants_login("stream error: 401 Unauthorized", &[]));
+        assert!(wants_login("Missing bearer or basic authentication", &logins));
+        assert!(wants_login("Run `mine auth login` first", &logins));
+        assert!(!wants_login("unauthorised use of the word", &logins));
     }
 }

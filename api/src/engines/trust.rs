@@ -10,12 +10,12 @@ use std::path::Path;
 
 /// Trusts the folder for an engine; `false` where the engine keeps no trust. Blocking.
 pub fn register(layout: &Layout, engine: &Engine, folder: &Path) -> Result<bool, String> {
-    let Some(kind) = engine.trust else { return Ok(false) };
-    Store::of(layout).add(kind, folder).map(|_| true).map_err(|error| error.to_string())
+    let Some(how) = &engine.trust else { return Ok(false) };
+    Store::of(layout).add(how, folder).map(|_| true).map_err(|error| error.to_string())
 }
 
 /// Removes the entry; that it is not there counts as success. Blocking.
 pub fn remove(layout: &Layout, engine: &Engine, folder: &Path) -> Result<(), String> {
-    let Some(kind) = engine.trust else { return Ok(()) };
-    Store::of(layout).remove(kind, folder).map(|_| ()).map_err(|error| error.to_string())
+    let Some(how) = &engine.trust else { return Ok(()) };
+    Store::of(layout).remove(how, folder).map(|_| ()).map_err(|error| error.to_string())
 }

@@ -4,11 +4,13 @@
 
 use super::version;
 use crate::{
+    engines::Engines,
     files,
     runs::prompt_problem,
     skills::{self, FrontMatter, Mode, Skill},
 };
 use serde_json::{Map, Value};
+use skill_init::agents::{catalogue::Format, edit::json::Object};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -22,9 +24,6 @@ pub(crate) struct Package {
     /// As written; empty where there is none.
     pub(crate) version: String,
 }
-
-/// The engine configurations that a skill may bring, each a JSON object (or TOML).
-const CONFIGS: &[&str] = &["codex_config.toml", "gemini_settings.json", "iflow_settings.json", "opencode_config.json"];
 
 /// The one folder that an unpacked archive consists of; what macOS adds beside it goes.
 pub(crate) fn top_folder(unpacked: &Path) -> Result<PathBuf, String> {
@@ -47,8 +46,8 @@ pub(crate) fn top_folder(unpacked: &Path) -> Result<PathBuf, String> {
 }
 
 impl Package {
-    /// Checks an unpacked skill folder; every mistake that was found.
-    pub(crate) fn check(top: &Path, engines: &[String]) -> Result<Self, Vec<String>> {
+    /// Checks an unpacked skill folder, the engine configurations in its assets among it; every mistake that was found.
+    pub(crate) fn check(top: &Path, engines: &Engines) -> Result<Self, Vec<String>> {
         let mut checker = Checker { top, wrong: Vec::new() };
         let id = top.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if !skills::plain_name(&id) {
@@ -56,13 +55,13 @@ impl Package {
         }
         checker.document(&id);
         let version = match checker.object("assets/runner.json") {
-            Some(runner) => checker.runner(&id, &runner, engines),
+            Some(runner) => checker.runner(&id, &runner, engines.names()),
             None => String::new(),
         };
-        checker.configs();
+        checker.configs(&engines.skill_configs());
         if checker.wrong.is_empty() {
             // What the registry would say of it: nothing may be installed that is then not listed.
-            match Skill::read(top, engines) {
+            match Skill::read(top, engines.names()) {
                 Ok(_) => return Ok(Self { id, version }),
                 Err(problem) => checker.wrong.push(problem.to_string()),
             }
@@ -231,17 +230,22 @@ impl Checker<'_> {
         }
     }
 
-    fn configs(&mut self) {
-        for name in CONFIGS {
-            let relative = format!("assets/{name}");
+    fn configs(&mut self, configs: &[(PathBuf, Format)]) {
+        for (name, format) in configs {
+            let relative = format!("assets/{}", name.display());
             if !self.top.join(&relative).exists() {
                 continue;
             }
-            if name.ends_with(".json") {
+            if *format == Format::Json {
                 self.object(&relative);
-            } else if let Some(text) = self.text(&relative)
-                && let Err(error) = text.parse::<toml_edit::DocumentMut>()
-            {
+                continue;
+            }
+            let Some(text) = self.text(&relative) else { continue };
+            if *format == Format::Jsonc {
+                if let Err(why) = Object::parse(text.as_bytes()) {
+                    self.wrong.push(format!("{relative} {why}"));
+                }
+            } else if let Err(error) = text.parse::<toml_edit::DocumentMut>() {
                 let line = error.to_string();
                 self.wrong.push(format!("{relative} is not TOML: {}", line.lines().next().unwrap_or_default()));
             }

@@ -170,7 +170,7 @@ impl App {
         let top = top_folder(&staging.unpacked()).map_err(one)?;
         row.skill_id = top.file_name().map(|name| name.to_string_lossy().into_owned());
         remove_git(&top).map_err(|error| one(cannot_write(skills, &error)))?;
-        let package = Package::check(&top, self.engines.names())?;
+        let package = Package::check(&top, &self.engines)?;
         row.version = Some(package.version.clone());
         let order = {
             let _only = self.installs.in_place.write().unwrap_or_else(std::sync::PoisonError::into_inner);

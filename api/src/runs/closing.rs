@@ -27,16 +27,24 @@ pub(super) struct Closing {
     pub(super) ended: Ended,
     pub(super) warnings: Vec<String>,
     pub(super) started: Instant,
+    /// The commands that log in, as CLIs name them.
+    pub(super) logins: Vec<String>,
 }
 
 impl Closing {
+    /// Somebody must log in.
+    fn login(&self, recording: &Recording) -> bool {
+        let wanted = |text: &str| wants_login(text, &self.logins);
+        wanted(&recording.tail) || recording.spoken.error.as_deref().is_some_and(wanted)
+    }
+
     pub(super) fn close(self, prepared: &Prepared, recording: Recording) -> (SettledRun, Recorder) {
         let folder = &prepared.folder;
         self.audit(prepared, &recording);
         let mut settled = match self.ended {
             Ended::Asked(Reason::Canceled) => SettledRun::canceled(),
             Ended::Asked(Reason::Stopping) => SettledRun::interrupted("worker_stopped"),
-            Ended::TimedOut if login(&recording) => SettledRun::failed("AUTH_REQUIRED", self.login_words()),
+            Ended::TimedOut if self.login(&recording) => SettledRun::failed("AUTH_REQUIRED", self.login_words()),
             Ended::TimedOut => SettledRun::failed(
                 "TIMEOUT",
                 format!("the engine was ended after {} s", self.launch.deadline.as_secs()),
@@ -46,7 +54,7 @@ impl Closing {
                 let advice = "give the container more memory or lower SKILL_RUNNER_MAX_CONCURRENT";
                 SettledRun::failed("ENGINE_OUT_OF_MEMORY", words(format!("{kill}; {advice}"), &recording))
             }
-            Ended::Exited(_) | Ended::Signaled(_) if login(&recording) => {
+            Ended::Exited(_) | Ended::Signaled(_) if self.login(&recording) => {
                 SettledRun::failed("AUTH_REQUIRED", self.login_words())
             }
             Ended::Exited(code) => {
@@ -112,10 +120,6 @@ impl Closing {
             tracing::warn!(run = %self.run.run_id, %error, "audit files cannot be written");
         }
     }
-}
-
-fn login(recording: &Recording) -> bool {
-    wants_login(&recording.tail) || recording.spoken.error.as_deref().is_some_and(wants_login)
 }
 
 fn words(how: String, recording: &Recording) -> String {

@@ -22,7 +22,7 @@ pub struct NewRun<S> {
     /// The skill.
     pub skill_id: S,
     /// The engine.
-    #[serde(default = "codex")]
+    #[serde(default = "default_engine")]
     pub engine: String,
     /// Inline input.
     #[serde(default)]
@@ -44,8 +44,11 @@ pub type NewJob = NewRun<String>;
 /// `POST /v1/temp-skill-runs`: the skill comes with the upload; a name given here means nothing.
 pub type NewTemp = NewRun<Option<IgnoredAny>>;
 
-fn codex() -> String {
-    "codex".to_owned()
+/// The engine of a request that names none: the contract's word, whatever the table holds.
+pub const DEFAULT_ENGINE: &str = "codex";
+
+fn default_engine() -> String {
+    DEFAULT_ENGINE.to_owned()
 }
 
 /// What the client learns.

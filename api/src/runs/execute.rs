@@ -160,8 +160,8 @@ impl App {
         }
         let (sender, receiver) = mpsc::channel::<Input>(64);
         let recording = {
-            let (folder, format) = (prepared.folder.clone(), command::format(&run.engine));
-            tokio::task::spawn_blocking(move || recorder.record(&folder, format, receiver))
+            let (folder, output) = (prepared.folder.clone(), Arc::clone(&engine.output));
+            tokio::task::spawn_blocking(move || recorder.record(&folder, output, receiver))
         };
         let oom = self.engines.oom_watch().await;
         let ended = process::run(&launch, sender, stay.asked.clone(), &oom).await;
@@ -179,7 +179,8 @@ impl App {
                 return (SettledRun::failed("ENGINE_NOT_STARTED", message), Some(recording.recorder));
             }
         };
-        let closing = Closing { run: run.clone(), launch, ended, warnings, started };
+        let logins = self.engines.logins();
+        let closing = Closing { run: run.clone(), launch, ended, warnings, started, logins };
         match tokio::task::spawn_blocking(move || closing.close(&prepared, recording)).await {
             Ok((settled, recorder)) => (settled, Some(recorder)),
             Err(error) => (SettledRun::failed("INTERNAL_ERROR", error.to_string()), None),

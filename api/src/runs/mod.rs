@@ -31,7 +31,7 @@ mod upkeep;
 mod upload;
 
 pub use cancel::{CancelOutcome, Live};
-pub use create::{Created, NewJob, NewTemp};
+pub use create::{Created, DEFAULT_ENGINE, NewJob, NewTemp};
 pub use folder::{Logs, RunFolder, Stream};
 pub use options::Options;
 pub use outcome::{Outcome, RepairLevel};

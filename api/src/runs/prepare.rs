@@ -72,8 +72,12 @@ impl App {
             let key = || request_key(&skill, &request, &folder).map_err(io);
             let before_copy = run.cache_key.as_ref().map(|_| key()).transpose()?;
             let copy = skill_copy::copy(&skill, &contract, &folder, &run.engine).map_err(io)?;
-            let overrides = crate::engines::write_configs(&run.engine, &skill.path, folder.path())
-                .map_err(|error| ("ENGINE_CONFIG_INVALID", error.to_string()))?;
+            let overrides = match app.engines.get(&run.engine) {
+                Some(engine) => crate::engines::write_configs(engine, &skill.path, folder.path())
+                    .map_err(|error| ("ENGINE_CONFIG_INVALID", error.to_string()))?,
+                // Said when it is to be launched.
+                None => Vec::new(),
+            };
             // An edit by hand while it was copied: what was run is no version that anybody can name.
             let cache_key = before_copy.map(|before| Ok((key()? == before).then_some(before))).transpose()?.flatten();
             drop(held);

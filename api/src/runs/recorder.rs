@@ -5,12 +5,13 @@
 
 use super::{RunFolder, Stream};
 use crate::{
-    engines::output::{Format, Reader, Spoken},
+    engines::output::{Reader, Spoken},
     events::{Draft, Mark, RawRef, Writer, kind},
     time::{now_ms, rfc3339},
 };
 use bytes::Bytes;
 use serde_json::{Value, json};
+use skill_init::agents::catalogue::Output;
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
@@ -121,12 +122,12 @@ impl Recorder {
     pub(super) fn record(
         mut self,
         folder: &RunFolder,
-        format: Format,
+        output: Arc<Output>,
         mut input: mpsc::Receiver<Input>,
     ) -> io::Result<Recording> {
         let open = |stream| Lines::open(folder, stream, self.attempt);
         let (mut out, mut err) = (open(Stream::Stdout)?, open(Stream::Stderr)?);
-        let mut reader = Reader::new(format);
+        let mut reader = Reader::new(output);
         let mut tail = Tail::default();
         while let Some(first) = input.blocking_recv() {
             let mut drafts = Vec::new();
@@ -156,8 +157,9 @@ impl Recorder {
                 ));
             }
         }
+        let whole = reader.is_whole();
         let spoken = reader.finish();
-        if matches!(format, Format::Gemini | Format::Text) {
+        if whole {
             drafts
                 .extend(spoken.messages.iter().map(|text| Draft::new(kind::MESSAGE, json!({"text": text.trim_end()}))));
         }

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     admission::Place,
+    engines::Engines,
     error::{ApiError, ApiResult},
     files,
     http::upload::unfinished,
@@ -60,8 +61,9 @@ impl App {
         let options = Options::parse(&request.options)?;
         let place = self.admission.admit().map_err(|_| ApiError::queue_full())?;
         let folder = self.config.requests_dir().join(request_id);
-        let (engines, bounds) = (self.engines.names().to_vec(), Bounds::for_upload(self.config.temp_package_max));
-        let skill = tokio::task::spawn_blocking(move || install_temp(&folder, &package, bounds, &engines)).await??;
+        let (app, bounds) = (Arc::clone(self), Bounds::for_upload(self.config.temp_package_max));
+        let skill =
+            tokio::task::spawn_blocking(move || install_temp(&folder, &package, bounds, &app.engines)).await??;
         check_skill(&skill, &request.engine, &options)?;
         request.skill_id.clone_from(&skill.id);
         let skill = Arc::new(skill);
@@ -136,13 +138,14 @@ impl App {
 }
 
 /// Unpacks and checks a temporary skill. Blocking.
-fn install_temp(folder: &Path, package: &Path, bounds: Bounds, engines: &[String]) -> ApiResult<Skill> {
+fn install_temp(folder: &Path, package: &Path, bounds: Bounds, engines: &Engines) -> ApiResult<Skill> {
     let (incoming, target) = (unfinished(folder), folder.join("skill"));
     let result = (|| {
         archive::unpack(package, &incoming, bounds).map_err(archive::ArchiveError::into_api)?;
         let top = top_folder(&incoming).map_err(ApiError::bad_request)?;
         Package::check(&top, engines).map_err(|problems| ApiError::bad_request(problems.join("; ")))?;
-        let (skill, _) = Skill::read(&top, engines).map_err(|problem| ApiError::bad_request(problem.to_string()))?;
+        let (skill, _) =
+            Skill::read(&top, engines.names()).map_err(|problem| ApiError::bad_request(problem.to_string()))?;
         files::remove_tree(&target)?;
         std::fs::rename(&incoming, &target)?;
         let path = target.join(&skill.id);

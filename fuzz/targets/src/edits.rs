@@ -9,28 +9,43 @@ use skill_init::{
     },
     plan::files::{Config, ConfigDecision, decide_config},
 };
+use std::sync::LazyLock;
 
 const RUNS: &str = "/data/runs";
 
-/// codex's `config.toml`.
+/// Lists of other forms than those of the built-in table: values further down, entries further down.
+static MORE: LazyLock<Catalogue> = LazyLock::new(|| {
+    let toml = "[trust.flat]\nfile = \"f.toml\"\nformat = \"toml\"\ntable = [\"trust\", \"folders\"]\nvalue = true\n";
+    let json = "[trust.deep]\nfile = \"d.json\"\nformat = \"jsonc\"\ntable = [\"projects\"]\nkey = \"trusted\"\nvalue = true\n";
+    Catalogue::merged(&format!("{toml}{json}")).unwrap()
+});
+
+/// A list in a TOML file: codex's `config.toml`, and one of values.
 pub(crate) fn codex_trust(bytes: &[u8]) {
-    trust_file(Trust::Codex, bytes, |text| {
-        toml_edit::de::from_str::<Value>(text).ok().map(|mut value| {
-            value.as_object_mut().and_then(|all| all.shift_remove("projects"));
-            value
-        })
+    for (name, head) in [("codex", "projects"), ("flat", "trust")] {
+        trust_file(&MORE.trusts[name], bytes, |text| {
+            toml_edit::de::from_str::<Value>(text).ok().map(|mut value| {
+                value.as_object_mut().and_then(|all| all.shift_remove(head));
+                value
+            })
+        });
+    }
+}
+
+/// A list in a JSON file: gemini's `trustedFolders.json`, and one further down.
+pub(crate) fn gemini_trust(bytes: &[u8]) {
+    trust_file(&MORE.trusts["gemini"], bytes, |_| None);
+    trust_file(&MORE.trusts["deep"], bytes, |text| {
+        let mut value = Object::parse(text.as_bytes()).ok()?.meaning();
+        value.as_object_mut().and_then(|all| all.shift_remove("projects"));
+        Some(value)
     });
 }
 
-/// gemini's `trustedFolders.json`.
-pub(crate) fn gemini_trust(bytes: &[u8]) {
-    trust_file(Trust::Gemini, bytes, |_| None);
-}
-
 /// Adds, adds again, removes; `rest` gives what of the file is no trust entry.
-fn trust_file(kind: Trust, bytes: &[u8], rest: impl Fn(&str) -> Option<Value>) {
+fn trust_file(how: &Trust, bytes: &[u8], rest: impl Fn(&str) -> Option<Value>) {
     let add = Request { add: Some(RUNS.to_owned()), default: String::new(), ..Request::default() };
-    let text = match trust::decide(kind, Some(bytes), &add) {
+    let text = match trust::decide(how, Some(bytes), &add) {
         Ok(Decision::Write { text, unusable }) => {
             if let (false, Ok(before)) = (unusable, std::str::from_utf8(bytes)) {
                 assert_eq!(rest(before), rest(&text), "something else changed");
@@ -43,14 +58,14 @@ fn trust_file(kind: Trust, bytes: &[u8], rest: impl Fn(&str) -> Option<Value>) {
         Ok(Decision::Keep) => String::from_utf8(bytes.to_vec()).unwrap(),
         Err(error) => panic!("adding must always be possible: {error}"),
     };
-    assert_eq!(trust::decide(kind, Some(text.as_bytes()), &add), Ok(Decision::Keep), "not idempotent: {text:?}");
-    let entries = trust::entries(kind, text.as_bytes()).unwrap();
+    assert_eq!(trust::decide(how, Some(text.as_bytes()), &add), Ok(Decision::Keep), "not idempotent: {text:?}");
+    let entries = trust::entries(how, text.as_bytes()).unwrap();
     let level = entries.iter().rfind(|entry| entry.path == RUNS).and_then(|entry| entry.level.as_deref());
-    assert!(matches!(level, Some("trusted" | "TRUST_FOLDER")), "{level:?}");
+    assert!(matches!(level, Some("trusted" | "TRUST_FOLDER" | "true")), "{level:?}");
     let remove = Request { remove: vec![RUNS.to_owned()], ..Request::default() };
-    match trust::decide(kind, Some(text.as_bytes()), &remove) {
+    match trust::decide(how, Some(text.as_bytes()), &remove) {
         Ok(Decision::Write { text, .. }) => {
-            let left = trust::entries(kind, text.as_bytes()).unwrap();
+            let left = trust::entries(how, text.as_bytes()).unwrap();
             assert!(left.iter().all(|entry| entry.path != RUNS || entry.level.is_none()), "{left:?}");
             let others = |list: &[trust::Entry]| list.iter().filter(|e| e.path != RUNS).cloned().collect::<Vec<_>>();
             assert_eq!(others(&left), others(&entries), "another entry changed");

@@ -2,12 +2,17 @@
 
 use crate::{halves, scratch, text};
 use skill_api::{
-    engines::output::{Format, Reader},
+    engines::output::Reader,
     events,
     runs::{Options, archive},
     skills::Skill,
 };
-use std::{fs, path::Path};
+use skill_init::agents::catalogue::Catalogue;
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, LazyLock},
+};
 
 /// An uploaded archive.
 pub(crate) fn zip(bytes: &[u8]) {
@@ -56,9 +61,11 @@ pub(crate) fn events(bytes: &[u8]) {
 
 /// A byte for the format, then what the engine printed.
 pub(crate) fn engine_output(bytes: &[u8]) {
-    const FORMATS: [Format; 5] = [Format::Codex, Format::Opencode, Format::Gemini, Format::StreamJson, Format::Text];
+    const OUTPUTS: [&str; 5] = ["codex", "opencode", "gemini", "stream-json", "text"];
     let [format, rest @ ..] = bytes else { return };
-    let mut reader = Reader::new(FORMATS[usize::from(*format) % FORMATS.len()]);
+    let name = OUTPUTS[usize::from(*format) % OUTPUTS.len()];
+    static TABLE: LazyLock<Catalogue> = LazyLock::new(Catalogue::built_in);
+    let mut reader = Reader::new(Arc::clone(&TABLE.outputs[name]));
     let mut said = 0;
     for line in text(rest).lines() {
         said += usize::from(reader.line(line).message.is_some());

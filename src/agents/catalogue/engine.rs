@@ -1,19 +1,9 @@
 //! What the table says of one engine. Data only: paths, arguments and flags, nothing that acts.
 
-use super::{Shape, Version};
+use super::{Output, RunConfig, Shape, Trust, Version};
 use serde::Deserialize;
 use serde_json::Value;
-use std::{path::PathBuf, sync::Arc};
-
-/// Which trust store an engine keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Trust {
-    /// `[projects."PATH"] trust_level` in codex's config.toml: the exact working directory or git root counts.
-    Codex,
-    /// gemini's trustedFolders.json: a rule covers everything below its folder.
-    Gemini,
-}
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// The syntax of a configuration file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -199,24 +189,51 @@ pub struct Engine {
     /// How the names of the variables begin that its runs see beside everybody's, its secrets among them.
     #[serde(default)]
     pub variables: Vec<String>,
-    /// Trust store; absent: it has none.
+    /// Variables that every engine's runs get, as one agent may call another.
     #[serde(default)]
-    pub trust: Option<Trust>,
+    pub environment: BTreeMap<String, String>,
+    /// The name of its trust list, a `[trust.NAME]` table; absent or empty: it has none.
+    #[serde(default, rename = "trust")]
+    pub trust_name: Option<String>,
+    /// That list.
+    #[serde(skip)]
+    pub trust: Option<Arc<Trust>>,
+    /// LANDLOCK_ENABLED speaks of its sandbox; of one engine at most.
+    #[serde(default)]
+    pub landlock: bool,
     /// Arguments in the web terminal.
     #[serde(default)]
     pub terminal_args: Vec<String>,
     /// The same where the engine's sandbox does not work here; absent: `terminal_args` stands.
     #[serde(default)]
     pub terminal_free: Option<Vec<String>>,
+    /// Variables that no session of the web terminal gets.
+    #[serde(default)]
+    pub terminal_withheld: Vec<String>,
     /// Files written into a terminal session's own folder: what keeps the session tame.
     #[serde(default, rename = "session")]
     pub session_files: Vec<SessionFile>,
     /// Arguments that log in, for the terminal; absent: no such command, empty: the bare CLI asks itself.
     #[serde(default)]
     pub login: Option<Vec<String>>,
+    /// Arguments that print its models, `PROVIDER/MODEL` a line; absent: they are pinned in files.
+    #[serde(default)]
+    pub models: Option<Vec<String>>,
     /// How a run is launched.
     #[serde(default)]
     pub run: Run,
+    /// The configuration that one run gets; absent: none.
+    #[serde(default)]
+    pub run_config: Option<RunConfig>,
+    /// The name of how its output is read, an `[output.NAME]` table.
+    #[serde(default = "text", rename = "output")]
+    pub output_name: String,
+    /// That way.
+    #[serde(skip)]
+    pub output: Arc<Output>,
+    /// Arguments of a run that ask for this output, where `run.start` does not have the first of them.
+    #[serde(default)]
+    pub output_args: Vec<String>,
     /// Sandbox by version range.
     #[serde(default)]
     pub sandbox: Vec<SandboxRange>,
@@ -230,6 +247,10 @@ pub struct Engine {
 
 const fn default_size() -> u64 {
     200
+}
+
+fn text() -> String {
+    "text".to_owned()
 }
 
 impl Engine {

@@ -5,6 +5,7 @@
 //! find its top-level members, and each edit is a splice of the original bytes.
 
 mod scan;
+pub mod trust;
 
 use super::Unusable;
 use scan::{blank, members};
@@ -73,6 +74,23 @@ impl<'a> Object<'a> {
         let open = blanked.find('{').ok_or(Unusable::Form)?;
         let close = blanked.rfind('}').ok_or(Unusable::Form)?;
         Ok(Self { text, blanked, members, trailing_commas, open, close })
+    }
+
+    /// The text with these changes in the object that `way` leads to, in place; `None`: nothing to change. Every step of
+    /// the way must be there and an object.
+    pub fn edited_at(&self, way: &[String], changes: &[Change], strict: bool) -> Result<Option<String>, Unusable> {
+        let Some((head, rest)) = way.split_first() else { return self.edited(changes, strict) };
+        let member = self.members.iter().rev().find(|member| member.key == *head).ok_or(Unusable::Form)?;
+        let inner = self.text.get(member.value_at.clone()).ok_or(Unusable::Form)?;
+        let Some(changed) = Object::parse(inner.as_bytes())?.edited_at(rest, changes, strict)? else { return Ok(None) };
+        let text = apply(self.text, vec![(member.value_at.clone(), changed)]).ok_or(Unusable::Form)?;
+        Object::parse(text.as_bytes())?;
+        Ok(Some(text))
+    }
+
+    /// What it means.
+    pub fn meaning(&self) -> Value {
+        self.members.iter().map(|member| (member.key.clone(), member.value.clone())).collect()
     }
 
     /// The members in their order, duplicates included.

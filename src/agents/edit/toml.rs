@@ -1,19 +1,19 @@
-//! codex's trust entries in `config.toml`: `[projects."PATH"] trust_level = "trusted"`.
+//! Trust entries in a TOML file: `[projects."PATH"] trust_level = "trusted"`, or `folders = { "PATH" = true }`.
 //!
-//! Adding appends a table, so every byte before it stays; only where `projects` already has a form that
+//! Adding appends a table, so every byte before it stays; only where the list already has a form that
 //! cannot be extended by a header (an inline table, a value of another kind, this very entry) does
 //! toml_edit change the place itself. Removing cuts the lines of the entry. Every result is parsed again
 //! and must mean what was meant.
 
 mod change;
 
-use super::Unusable;
+use super::{
+    Unusable,
+    trusted::{Entries, expected},
+};
+use crate::agents::catalogue::Trust;
 use change::{append, cut, rebuild};
-use serde_json::{Map, Value, json};
-
-const PROJECTS: &str = "projects";
-const LEVEL: &str = "trust_level";
-const TRUSTED: &str = "trusted";
+use serde_json::Value;
 
 /// A configuration that parses.
 #[derive(Debug)]
@@ -32,39 +32,36 @@ pub struct Edited {
 }
 
 impl<'a> Config<'a> {
-    /// Parses a TOML text. The empty one is fine: codex takes it too.
+    /// Parses a TOML text. The empty one is fine: every CLI takes it.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Unusable> {
         let text = std::str::from_utf8(bytes).map_err(|_| Unusable::NotText)?;
         Ok(Self { text, meaning: meaning(text)? })
     }
 
-    /// Paths with their trust level, in the order of the file; `None`: the entry has none, or not a text.
-    pub fn trust(&self) -> Vec<(String, Option<String>)> {
-        let level = |entry: &Value| entry.get(LEVEL).and_then(Value::as_str).map(str::to_owned);
-        let projects = self.meaning.get(PROJECTS).and_then(Value::as_object);
-        projects.into_iter().flatten().map(|(path, entry)| (path.clone(), level(entry))).collect()
+    /// Folders with their value, in the order of the file; `None`: the entry has none.
+    pub fn trust(&self, how: &Trust) -> Entries {
+        super::trusted::entries(&self.meaning, how)
     }
 
-    /// The text with `add` trusted, `remove` not mentioned, and trust levels that codex refuses to load taken
+    /// The text with `add` trusted, `remove` not mentioned, and values that the CLI refuses to load taken
     /// out; `None`: nothing to change.
-    pub fn edited(&self, add: Option<&str>, remove: &[String]) -> Result<Option<Edited>, Unusable> {
-        let (expected, repaired) = expected(&self.meaning, add, remove);
+    pub fn edited(&self, how: &Trust, add: Option<&str>, remove: &[String]) -> Result<Option<Edited>, Unusable> {
+        let (expected, repaired) = expected(&self.meaning, how, add, remove);
         if expected == self.meaning {
             return Ok(None);
         }
         let fits = |text: &str| meaning(text).is_ok_and(|now| now == expected);
         let done = |text| Ok(Some(Edited { text, repaired }));
-        let cut = cut(self.text, remove).unwrap_or_else(|| self.text.to_owned());
+        let cut = cut(self.text, how, remove).unwrap_or_else(|| self.text.to_owned());
         if fits(&cut) {
             return done(cut);
         }
-        if let Some(path) = add {
-            let appended = append(&cut, path);
-            if fits(&appended) {
-                return done(appended);
-            }
+        if let Some(appended) = add.and_then(|path| append(&cut, how, path))
+            && fits(&appended)
+        {
+            return done(appended);
         }
-        let rebuilt = rebuild(&cut, add, remove).ok_or(Unusable::Form)?;
+        let rebuilt = rebuild(&cut, how, add, remove).ok_or(Unusable::Form)?;
         if fits(&rebuilt) { done(rebuilt) } else { Err(Unusable::Form) }
     }
 }
@@ -78,70 +75,24 @@ fn meaning(text: &str) -> Result<Value, Unusable> {
     })
 }
 
-/// What the text must mean afterwards, and whether values of a wrong kind had to go.
-fn expected(now: &Value, add: Option<&str>, remove: &[String]) -> (Value, bool) {
-    let mut root = now.as_object().cloned().unwrap_or_default();
-    let mut repaired = false;
-    let mut projects = match root.get(PROJECTS) {
-        None => Map::new(),
-        Some(Value::Object(projects)) => projects.clone(),
-        Some(_) => {
-            repaired = true;
-            Map::new()
-        }
-    };
-    for (_, entry) in &mut projects {
-        if let Some(keys) = entry.as_object_mut()
-            && keys.get(LEVEL).is_some_and(|level| !matches!(level.as_str(), Some(TRUSTED | "untrusted")))
-        {
-            repaired = true;
-            keys.shift_remove(LEVEL);
-        }
-    }
-    for path in remove.iter().filter(|path| Some(path.as_str()) != add) {
-        match projects.get_mut(path).map(Value::as_object_mut) {
-            Some(Some(keys)) => {
-                let had = keys.shift_remove(LEVEL).is_some();
-                if had && keys.is_empty() {
-                    projects.shift_remove(path);
-                }
-            }
-            Some(None) => {
-                repaired = true;
-                projects.shift_remove(path);
-            }
-            None => {}
-        }
-    }
-    if let Some(path) = add {
-        let entry = projects.entry(path).or_insert_with(|| json!({}));
-        if !entry.is_object() {
-            repaired = true;
-            *entry = json!({});
-        }
-        if let Some(keys) = entry.as_object_mut() {
-            keys.insert(LEVEL.to_owned(), json!(TRUSTED));
-        }
-    }
-    let was_there = root.contains_key(PROJECTS);
-    if !projects.is_empty()
-        || (was_there && now.get(PROJECTS).is_some_and(|p| p.as_object().is_some_and(Map::is_empty)))
-    {
-        root.insert(PROJECTS.to_owned(), Value::Object(projects));
-    } else if was_there {
-        root.shift_remove(PROJECTS);
-    }
-    (Value::Object(root), repaired)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agents::catalogue::Catalogue;
     use proptest::prelude::*;
+    use serde_json::json;
+    use std::sync::{Arc, LazyLock};
+
+    static CODEX: LazyLock<Arc<Trust>> = LazyLock::new(|| Arc::clone(&Catalogue::built_in().trusts["codex"]));
+    /// A list further down, whose entries are values.
+    static FLAT: LazyLock<Trust> = LazyLock::new(|| {
+        let file = "file = \"x.toml\"\nformat = \"toml\"\ntable = [\"trust\", \"folders\"]\nvalue = true\n";
+        toml_edit::de::from_str(file).unwrap()
+    });
 
     fn edit(text: &str, add: Option<&str>, remove: &[&str]) -> Option<Edited> {
         let remove: Vec<String> = remove.iter().map(|path| (*path).to_owned()).collect();
-        Config::parse(text.as_bytes()).unwrap().edited(add, &remove).unwrap()
+        Config::parse(text.as_bytes()).unwrap().edited(&CODEX, add, &remove).unwrap()
     }
     fn add(text: &str) -> String {
         edit(text, Some("/data/runs"), &[]).unwrap().text
@@ -182,8 +133,8 @@ mod tests {
             let edited = edit(text, Some("/data/runs"), &[]).unwrap();
             assert!(edited.repaired, "{text}");
             assert_eq!(
-                Config::parse(edited.text.as_bytes()).unwrap().trust(),
-                [("/data/runs".into(), Some("trusted".into()))]
+                Config::parse(edited.text.as_bytes()).unwrap().trust(&CODEX),
+                [("/data/runs".into(), Some(json!("trusted")))]
             );
         }
         let edited = edit("[projects.\"/x\"]\ntrust_level = \"bogus\"\nk = 1\n", Some("/data/runs"), &[]).unwrap();
@@ -215,9 +166,27 @@ mod tests {
     fn odd_paths_are_quoted() {
         for path in ["/with \"quotes\"", "/a\\b", "/é\n", "plain", "/#hash"] {
             let out = edit("", Some(path), &[]).unwrap().text;
-            assert_eq!(Config::parse(out.as_bytes()).unwrap().trust(), [(path.into(), Some("trusted".into()))]);
+            assert_eq!(Config::parse(out.as_bytes()).unwrap().trust(&CODEX), [(path.into(), Some(json!("trusted")))]);
             assert_eq!(edit(&out, None, &[path]).unwrap().text, "");
         }
+    }
+
+    #[test]
+    fn a_list_of_values_further_down_is_edited_where_it_stands() {
+        let edit = |text: &str, add: Option<&str>, remove: &[String]| {
+            Config::parse(text.as_bytes()).unwrap().edited(&FLAT, add, remove).unwrap().map(|edited| edited.text)
+        };
+        let text = "a = 1 # keep\n\n[trust.folders] # mine\n\"/x\" = false # no\n";
+        let added = edit(text, Some("/r"), &[]).unwrap();
+        assert_eq!(added, format!("{text}\"/r\" = true\n"));
+        assert_eq!(edit(&added, None, &["/r".to_owned()]).as_deref(), Some(text));
+        let fresh = edit("a = 1\n", Some("/r"), &[]).unwrap();
+        assert_eq!(fresh, "a = 1\n\n[trust.folders]\n\"/r\" = true\n");
+        assert_eq!(edit(&fresh, Some("/r"), &[]), None);
+        assert_eq!(edit(&fresh, None, &["/r".to_owned()]).unwrap(), "a = 1\n");
+        let inline = "trust = { folders = { \"/x\" = true }, more = 1 } # c\n";
+        let added = edit(inline, Some("/r"), &[]).unwrap();
+        assert!(added.contains("\"/r\" = true") && added.ends_with("more = 1 } # c\n"), "{added}");
     }
 
     #[test]
@@ -250,16 +219,18 @@ mod tests {
         fn any_edit_keeps_every_comment_and_every_other_key(text in document()) {
             let Ok(config) = Config::parse(text.as_bytes()) else { return Ok(()) };
             let remove = ["/data/runs/r1".to_owned()];
-            if let Some(edited) = config.edited(Some("/data/runs"), &remove).unwrap() {
+            if let Some(edited) = config.edited(&CODEX, Some("/data/runs"), &remove).unwrap() {
                 prop_assert_eq!(edited.text.matches("# c").count(), text.matches("# c").count(), "{}", edited.text);
                 let again = Config::parse(edited.text.as_bytes()).unwrap();
-                prop_assert_eq!(again.edited(Some("/data/runs"), &remove).unwrap(), None);
+                prop_assert_eq!(again.edited(&CODEX, Some("/data/runs"), &remove).unwrap(), None);
             }
         }
         #[test]
         fn no_text_makes_it_panic(text in "[\\[\\]{}=.\"# \na-c1projects]{0,80}") {
             if let Ok(config) = Config::parse(text.as_bytes()) {
-                let _ = config.edited(Some("/x"), &["a".to_owned()]);
+                for how in [&**CODEX, &FLAT] {
+                    let _ = config.edited(how, Some("/x"), &["a".to_owned()]);
+                }
             }
         }
     }

@@ -2,19 +2,14 @@
 
 use super::strictly_below;
 use crate::agents::{
-    catalogue::Trust,
+    catalogue::{Format, Trust},
     edit::{
         Unusable,
-        json::{Change, Object},
+        json::{self, Object},
         toml::Config,
+        trusted::{Entries, entries},
     },
 };
-use serde_json::Value;
-
-/// The level that gemini gives to a trusted folder.
-const TRUST_FOLDER: &str = "TRUST_FOLDER";
-/// Any other word makes every gemini command exit with 52.
-const GEMINI_LEVELS: [&str; 3] = [TRUST_FOLDER, "TRUST_PARENT", "DO_NOT_TRUST"];
 
 /// What shall be so.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -45,18 +40,18 @@ pub enum Decision {
 
 /// Decides, from the file's bytes (`None`: there is no file). An unusable file is an error unless something
 /// is to be added.
-pub fn decide(kind: Trust, now: Option<&[u8]>, request: &Request) -> Result<Decision, Unusable> {
-    let edited = now.map(|bytes| edit(kind, bytes, request));
+pub fn decide(how: &Trust, now: Option<&[u8]>, request: &Request) -> Result<Decision, Unusable> {
+    let edited = now.map(|bytes| edit(how, bytes, request));
     match (edited, &request.add) {
         (Some(Ok(decision)), _) => Ok(decision),
         (None, None) => Ok(Decision::Keep),
         (Some(Err(why)), None) => Err(why),
         (anew, Some(_)) => {
-            let base = match (kind, request.default.as_str()) {
-                (Trust::Gemini, "") => "{}\n",
+            let base = match (how.format, request.default.as_str()) {
+                (Format::Json | Format::Jsonc, "") => "{}\n",
                 (_, text) => text,
             };
-            match edit(kind, base.as_bytes(), request)? {
+            match edit(how, base.as_bytes(), request)? {
                 Decision::Write { text, .. } => Ok(Decision::Write { text, unusable: anew.is_some() }),
                 Decision::Keep => Ok(Decision::Write { text: base.to_owned(), unusable: anew.is_some() }),
             }
@@ -64,49 +59,37 @@ pub fn decide(kind: Trust, now: Option<&[u8]>, request: &Request) -> Result<Deci
     }
 }
 
-fn edit(kind: Trust, bytes: &[u8], request: &Request) -> Result<Decision, Unusable> {
-    let stale = |path: &str| {
+fn edit(how: &Trust, bytes: &[u8], request: &Request) -> Result<Decision, Unusable> {
+    let stale = |path: &String| {
         let collected = request.collect.as_ref().is_some_and(|(below, active)| {
             below.iter().any(|folder| strictly_below(path, folder)) && !active.iter().any(|keep| keep == path)
         });
-        (collected || request.remove.iter().any(|gone| gone == path)) && request.add.as_deref() != Some(path)
+        (collected || request.remove.contains(path)) && request.add.as_deref() != Some(path)
     };
-    match kind {
-        Trust::Codex => {
+    let remove = |entries: Entries| entries.into_iter().map(|(path, _)| path).filter(stale).collect::<Vec<_>>();
+    let add = request.add.as_deref();
+    let edited = match how.format {
+        Format::Toml => {
             let config = Config::parse(bytes)?;
-            let remove: Vec<String> = config.trust().into_iter().map(|(path, _)| path).filter(|p| stale(p)).collect();
-            Ok(match config.edited(request.add.as_deref(), &remove)? {
-                None => Decision::Keep,
-                Some(edited) => Decision::Write { text: edited.text, unusable: edited.repaired },
-            })
+            config.edited(how, add, &remove(config.trust(how)))?.map(|edited| (edited.text, edited.repaired))
         }
-        Trust::Gemini => {
+        Format::Json | Format::Jsonc => {
             let object = Object::parse(bytes)?;
-            let mut changes = Vec::new();
-            let mut repaired = object.has_trailing_commas();
-            for member in object.members() {
-                let known = member.value.as_str().is_some_and(|level| GEMINI_LEVELS.contains(&level));
-                let added = request.add.as_deref() == Some(member.key.as_str());
-                if stale(&member.key) || (!known && !added) {
-                    changes.push(Change::Remove(member.key.clone()));
-                }
-                repaired |= !known;
-            }
-            if let Some(path) = &request.add {
-                changes.push(Change::Set(path.clone(), Value::from(TRUST_FOLDER)));
-            }
-            Ok(match object.edited(&changes, true)? {
-                None => Decision::Keep,
-                Some(text) => Decision::Write { text, unusable: repaired },
-            })
+            let remove = remove(entries(&object.meaning(), how));
+            json::trust::edited(&object, how, add, &remove)?
         }
-    }
+    };
+    Ok(edited.map_or(Decision::Keep, |(text, unusable)| Decision::Write { text, unusable }))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::agents::catalogue::Catalogue;
 
+    fn decide(how: &str, now: Option<&[u8]>, request: &Request) -> Result<Decision, Unusable> {
+        super::decide(&Catalogue::built_in().trusts[how], now, request)
+    }
     fn request() -> Request {
         Request {
             add: Some("/data/runs".into()),
@@ -115,7 +98,7 @@ mod tests {
         }
     }
     fn gemini(now: Option<&str>) -> Decision {
-        decide(Trust::Gemini, now.map(str::as_bytes), &request()).unwrap()
+        decide("gemini", now.map(str::as_bytes), &request()).unwrap()
     }
     fn write(text: &str, unusable: bool) -> Decision {
         Decision::Write { text: text.into(), unusable }
@@ -126,7 +109,7 @@ mod tests {
         assert_eq!(gemini(None), write("{\n  \"/data/runs\": \"TRUST_FOLDER\"\n}\n", false));
         let codex = Request { default: "a = 1\n".into(), ..request() };
         assert_eq!(
-            decide(Trust::Codex, None, &codex).unwrap(),
+            decide("codex", None, &codex).unwrap(),
             write("a = 1\n\n[projects.\"/data/runs\"]\ntrust_level = \"trusted\"\n", false)
         );
     }
@@ -153,13 +136,13 @@ mod tests {
         let expected = "{ \"/data/runsX\": \"TRUST_FOLDER\", \"/data/runs\": \"TRUST_FOLDER\", \"/data/runs/../x\": \"TRUST_FOLDER\"}";
         assert_eq!(gemini(Some(text)), write(expected, false));
         let active = Request { collect: Some((vec!["/data/runs".into()], vec!["/data/runs/r1".into()])), ..request() };
-        assert_eq!(decide(Trust::Gemini, Some(text.as_bytes()), &active).unwrap(), Decision::Keep);
+        assert_eq!(decide("gemini", Some(text.as_bytes()), &active).unwrap(), Decision::Keep);
     }
 
     #[test]
     fn removing_from_a_file_that_does_not_parse_is_an_error_and_changes_nothing() {
         let remove = Request { remove: vec!["/x".into()], ..Request::default() };
-        assert_eq!(decide(Trust::Gemini, Some(b"["), &remove), Err(Unusable::Syntax { line: 1, column: 1 }));
-        assert_eq!(decide(Trust::Codex, None, &remove), Ok(Decision::Keep));
+        assert_eq!(decide("gemini", Some(b"["), &remove), Err(Unusable::Syntax { line: 1, column: 1 }));
+        assert_eq!(decide("codex", None, &remove), Ok(Decision::Keep));
     }
 }

@@ -1,4 +1,4 @@
-//! `skill-init trust`: the trust entries of run folders, for codex and gemini.
+//! `skill-init trust`: the trust entries of run folders, for the engines that keep such a list.
 
 use crate::{
     agents::{
@@ -86,7 +86,7 @@ pub fn run(args: Args, context: &Context) -> Exit {
         output::error(&format!("no engine is called \"{engine}\"; known are {}", names.join(", ")));
         return Exit::USAGE;
     };
-    let Some(kind) = known.trust else {
+    let Some(how) = &known.trust else {
         if let Action::Gc { json: true, .. } | Action::List { json: true, .. } = args.action {
             output::json(&json!([]));
         }
@@ -95,16 +95,16 @@ pub fn run(args: Args, context: &Context) -> Exit {
     };
     let store = Store::of(&layout);
     let done = match args.action {
-        Action::Add { path, .. } => store.add(kind, &path).map(|outcome| say(&outcome)),
-        Action::Remove { path, .. } => store.remove(kind, &path).map(|outcome| say(&outcome)),
+        Action::Add { path, .. } => store.add(how, &path).map(|outcome| say(&outcome)),
+        Action::Remove { path, .. } => store.remove(how, &path).map(|outcome| say(&outcome)),
         Action::Gc { path, active, json, .. } => {
             let runs = path.unwrap_or_else(|| layout.runs());
-            store.gc(kind, &runs, &active).map(|gone| match json {
+            store.gc(how, &runs, &active).map(|gone| match json {
                 true => output::json(&gone),
                 false => gone.iter().for_each(|path| output::line(path)),
             })
         }
-        Action::List { json, .. } => store.list(kind).map(|entries| match json {
+        Action::List { json, .. } => store.list(how).map(|entries| match json {
             true => output::json(&entries),
             false => {
                 let mut rows = vec![vec!["LEVEL".to_owned(), "FOLDER".to_owned()]];

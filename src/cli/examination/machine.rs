@@ -130,7 +130,7 @@ pub(super) fn sandbox(facts: &Facts, plan: &Plan) -> Vec<Finding> {
         Some(false) => out.push(Finding::warning(
             "sandbox",
             format!("no user namespaces: {}", userns.reason),
-            "bubblewrap, which codex confines itself with, needs them; docs/sandbox.md names what to allow",
+            "bubblewrap, which agent CLIs confine themselves with, needs them; docs/sandbox.md names what to allow",
         )),
         None => out.push(Finding::note("sandbox", format!("user namespaces: {}", userns.reason))),
     }

@@ -10,6 +10,7 @@ use crate::agents::{
     },
     trust::{self, Decision, Request},
 };
+use std::sync::Arc;
 
 /// A configuration file as it shall be where it is missing, and how it is repaired.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,10 +100,7 @@ fn config(default: &DefaultConfig, seen: &Observed) -> Config {
 
 pub(super) fn plan(wishes: &Wishes<'_>, seen: &Observed, plan: &mut FilesPlan) {
     for engine in wishes.engines() {
-        let trusted = engine.trust.filter(|_| wishes.trust).map(|kind| {
-            let (folder, name) = trust::file(kind);
-            wishes.home(folder.as_ref()).join(name)
-        });
+        let trusted = engine.trust.as_ref().filter(|_| wishes.trust).map(|how| wishes.home(&how.file));
         for default in &engine.configs {
             let path = wishes.home(&default.path);
             // The trust step writes it, default content included.
@@ -128,9 +126,8 @@ pub(super) fn plan_trust(wishes: &Wishes<'_>, seen: &Observed, plan: &mut FilesP
     }
     let runs = wishes.layout.runs();
     for engine in wishes.engines() {
-        let Some(kind) = engine.trust else { continue };
-        let (folder, name) = trust::file(kind);
-        let path = wishes.home(folder.as_ref()).join(name);
+        let Some(how) = &engine.trust else { continue };
+        let path = wishes.home(&how.file);
         let Some(key) = &seen.runs_key else {
             plan.note(path, format!("{} is not UTF-8, so no trust entry can name it", runs.display()));
             continue;
@@ -150,7 +147,7 @@ pub(super) fn plan_trust(wishes: &Wishes<'_>, seen: &Observed, plan: &mut FilesP
             collect: Some((below, Vec::new())),
             default: default.map(|default| config(default, seen).content).unwrap_or_default(),
         };
-        let reason = match (now.bytes(), trust::decide(kind, now.bytes(), &request)) {
+        let reason = match (now.bytes(), trust::decide(how, now.bytes(), &request)) {
             (_, Ok(Decision::Keep)) => continue,
             (None, Ok(_)) => "it is missing".to_owned(),
             (Some(_), Ok(Decision::Write { unusable: true, .. })) => {
@@ -162,7 +159,7 @@ pub(super) fn plan_trust(wishes: &Wishes<'_>, seen: &Observed, plan: &mut FilesP
                 continue;
             }
         };
-        plan.step(What::Trust, path, Action::Trust(kind, Box::new(request)), reason, Need::BestEffort);
+        plan.step(What::Trust, path, Action::Trust(Arc::clone(how), Box::new(request)), reason, Need::BestEffort);
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn all() -> Group {
     options.extend(seconds.iter().map(|name| ((*name).to_owned(), duration.clone())));
     options.insert("execution_mode".to_owned(), one_of(&["auto", "interactive"]));
     let shared = [
-        ("engine", json!({"type": "string", "default": "codex"})),
+        ("engine", json!({"type": "string", "default": crate::runs::DEFAULT_ENGINE})),
         ("input", maybe_object()),
         ("parameter", maybe_object()),
         ("model", maybe_text()),

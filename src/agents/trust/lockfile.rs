@@ -1,10 +1,10 @@
-//! gemini's own lock: `proper-lockfile` makes a folder `FILE.lock`, calls it stale 10 s after its last
+//! The lock of a CLI that uses npm's `proper-lockfile` (gemini does): it makes a folder `FILE.lock`, calls it stale 10 s after its last
 //! touch, and removes it when done.
 //!
 //! Ours carries the sticky bit, which no other writer sets: whoever holds our own lock and finds one knows that its
 //! maker is dead, and need not wait.
 //!
-//! The old start left an empty regular *file* of that name behind (its flock), which gemini takes for a
+//! The old start left an empty regular *file* of that name behind (its flock), which such a CLI takes for a
 //! lock that is held for ever; it goes.
 
 use super::TrustError;
@@ -14,7 +14,7 @@ use crate::sys::{
 };
 use nix::errno::Errno;
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     thread,
     time::{Duration, Instant},
 };
@@ -26,13 +26,13 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// The held lock; the folder goes when this is dropped, if it is still the same one.
 #[derive(Debug)]
-pub(super) struct GeminiLock<'a> {
+pub(super) struct Lockfile<'a> {
     dir: &'a Dir,
     name: OsString,
     id: Option<(u64, u64)>,
 }
 
-impl Drop for GeminiLock<'_> {
+impl Drop for Lockfile<'_> {
     fn drop(&mut self) {
         if let Ok(Some(meta)) = self.dir.stat(&self.name)
             && Some(meta.id) == self.id
@@ -43,10 +43,10 @@ impl Drop for GeminiLock<'_> {
     }
 }
 
-impl<'a> GeminiLock<'a> {
+impl<'a> Lockfile<'a> {
     /// Takes it; the caller holds our own lock.
-    pub(super) fn take(dir: &'a Dir, file: &str, patience: Duration) -> Result<Self, TrustError> {
-        let name = OsString::from(format!("{file}.lock"));
+    pub(super) fn take(dir: &'a Dir, file: &OsStr, patience: Duration) -> Result<Self, TrustError> {
+        let name = name(file);
         let start = Instant::now();
         loop {
             match dir.make_dir(&name, OURS) {
@@ -68,6 +68,13 @@ impl<'a> GeminiLock<'a> {
             }
         }
     }
+}
+
+/// The name of a file's lock.
+pub(super) fn name(file: &OsStr) -> OsString {
+    let mut name = file.to_owned();
+    name.push(".lock");
+    name
 }
 
 /// Left behind by one of us, or not touched for ten seconds of wall-clock time (proper-lockfile's own rule).

@@ -1,0 +1,97 @@
+//! An engine that exists in an override file only, the rows of docs/agents.md word by word, on the real binary: installed,
+//! checked, logged in, trusted, upgraded; and a file of mistakes.
+
+use super::world::{World, words};
+use serde_json::{Value, json};
+use std::fs;
+
+const DOCS: &str = include_str!("../../docs/agents.md");
+
+/// A world whose table has the rows of docs/agents.md.
+fn world() -> World {
+    let world = World::new();
+    let section = DOCS.split("## The table of engines").nth(1).unwrap().split("The built-in rows of").next().unwrap();
+    let lines = section.lines().filter_map(|line| line.strip_prefix("    ").or(line.is_empty().then_some("")));
+    fs::write(world.path("table.toml"), lines.collect::<Vec<_>>().join("\n")).unwrap();
+    world
+}
+
+fn run(world: &World, args: &[&str]) -> (Option<i32>, String) {
+    let output = world.command(args).env("SKILL_INIT_ENGINES", "mine").output().unwrap();
+    (output.status.code(), words(&output))
+}
+
+fn done(world: &World, args: &[&str]) -> String {
+    let (code, words) = run(world, args);
+    assert_eq!(code, Some(0), "{args:?}: {words}");
+    words
+}
+
+fn json_of(world: &World, args: &[&str]) -> Value {
+    let output = world.command(args).env("SKILL_INIT_ENGINES", "mine").output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}: {}", words(&output)))
+}
+
+#[test]
+fn an_engine_of_an_override_is_installed_checked_logged_in_and_trusted() {
+    let world = world();
+    done(&world, &["agents", "ensure"]);
+    let answer = "agent 2.0.0";
+    let checked = json_of(&world, &["agents", "check", "--json"]);
+    assert_eq!(checked["mine"]["version"], answer, "{checked}");
+    let status: Value = serde_json::from_str(&world.status()).unwrap();
+    assert_eq!(status["mine"], json!({"present": true, "version": answer}));
+    done(&world, &["agents", "upgrade", "mine@3.0.0"]);
+    assert_eq!(json_of(&world, &["agents", "check", "--json"])["mine"]["version"], "agent 3.0.0");
+    done(&world, &["agents", "rollback", "mine"]);
+
+    let ready = |world: &World| json_of(world, &["agents", "auth", "--json"])["mine"]["auth_ready"].clone();
+    assert_eq!(ready(&world), false);
+    fs::create_dir_all(world.path("import/mine")).unwrap();
+    fs::write(world.path("import/mine/key.json"), r#"{"key": "synthetic", "issued_at": 1}"#).unwrap();
+    done(&world, &["apply"]);
+    assert_eq!(ready(&world), true);
+    let home = world.path("cache/agent-home/.mine");
+    assert_eq!(fs::read_to_string(home.join("settings.json")).unwrap(), "{ \"url\": \"https://x\" }");
+
+    // A change by hand, and a value that would keep the CLI from starting.
+    let state = home.join("state.json");
+    fs::write(
+        &state,
+        "{\"theme\": \"dark\", \"trust\": {\"folders\": {\"/old\": {\"trusted\": \"maybe\", \"n\": 1}}}}",
+    )
+    .unwrap();
+    let folder = fs::canonicalize(world.path("data")).unwrap().join("runs/7f3a");
+    fs::create_dir_all(&folder).unwrap();
+    let name = folder.to_str().unwrap();
+    done(&world, &["trust", "add", "mine", name]);
+    let now: Value = serde_json::from_str(&fs::read_to_string(&state).unwrap()).unwrap();
+    let expected = json!({"theme": "dark", "trust": {"folders": {"/old": {"n": 1}, name: {"trusted": true}}}});
+    assert_eq!(now, expected);
+    let listed = json_of(&world, &["trust", "list", "mine", "--json"]);
+    assert_eq!(listed, json!([{"path": "/old", "level": null}, {"path": name, "level": "true"}]));
+    done(&world, &["trust", "gc", "mine"]);
+    let now: Value = serde_json::from_str(&fs::read_to_string(&state).unwrap()).unwrap();
+    assert_eq!(now, json!({"theme": "dark", "trust": {"folders": {"/old": {"n": 1}}}}));
+    assert!(!home.join("state.json.lock").exists());
+}
+
+#[test]
+fn every_mistake_of_a_table_is_told_at_once_and_nothing_is_done() {
+    let world = World::new();
+    let table = world.path("table.toml");
+    fs::write(&table, "[engine.codex]\npakage = \"x\"\n[engine.codex.run_config]\nform = \"fil\"\nformat = \"json\"\n")
+        .unwrap();
+    for args in [&["agents", "check"][..], &["trust", "list", "codex"], &["apply"], &["agents", "list"]] {
+        let (code, words) = run(&world, args);
+        assert_eq!(code, Some(78), "{args:?}: {words}");
+        for (line, told) in [(2, "did you mean `engine.codex.package`?"), (4, "did you mean \"file\"?")] {
+            let begin = format!("{}:{line}: ", table.display());
+            assert!(
+                words.lines().any(|line| line.contains(&begin) && line.contains(told)),
+                "{args:?}: {told}: {words}"
+            );
+        }
+    }
+    assert!(!world.path("cache").exists());
+}
