@@ -222,7 +222,6 @@ mod tests {
         at(2, "unknown key `engine.codex.pakage`; did you mean `engine.codex.package`?");
         at(3, "`engine.codex.disk_mib` is \"much\", not a whole number from 0");
         at(6, "engine.mine: ../up must be a path below its folder");
-        at(8, "{version} must stand where the number is");
         at(9, "no trust list is called \"gemni\"; known are codex, gemini, odd; did you mean \"gemini\"?");
         at(10, "no output is called \"stream_json\"");
         at(12, "form \"file\" needs a path");

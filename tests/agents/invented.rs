@@ -77,6 +77,30 @@ fn an_engine_of_an_override_is_installed_checked_logged_in_and_trusted() {
 }
 
 #[test]
+fn a_list_of_values_in_a_file_of_the_home_itself_is_kept_too() {
+    let world = World::new();
+    let rows = "[engine.codex]\ntrust = \"flat\"\n[trust.flat]\nfile = \".flat.toml\"\nformat = \"toml\"\n\
+                table = [\"trust\", \"folders\"]\nvalue = true\n";
+    fs::write(world.path("table.toml"), rows).unwrap();
+    let runs = fs::canonicalize(&world.dir).unwrap().join("data/runs");
+    let entry = |path: &std::path::Path| format!("\"{}\" = true\n", path.display());
+    let file = world.path("cache/agent-home/.flat.toml");
+    done(&world, &["apply"]);
+    let begin = format!("[trust.folders]\n{}", entry(&runs));
+    assert_eq!(fs::read_to_string(&file).unwrap(), begin);
+    let codex = fs::read_to_string(world.path("cache/agent-home/.codex/config.toml")).unwrap();
+    assert_eq!(codex, "cli_auth_credentials_store = \"file\"\n");
+    let folder = runs.join("7f3a");
+    fs::create_dir_all(&folder).unwrap();
+    done(&world, &["trust", "add", "codex", folder.to_str().unwrap()]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), format!("{begin}{}", entry(&folder)));
+    done(&world, &["trust", "remove", "codex", folder.to_str().unwrap()]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), begin);
+    done(&world, &["apply"]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), begin);
+}
+
+#[test]
 fn every_mistake_of_a_table_is_told_at_once_and_nothing_is_done() {
     let world = World::new();
     let table = world.path("table.toml");

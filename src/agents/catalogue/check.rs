@@ -92,9 +92,6 @@ pub(super) fn engine(engine: &Engine, row: &mut Row<'_>) {
             row.add(&["environment", name], format!("environment: {name:?} is not for the table to set"));
         }
     }
-    if !engine.version.contains("{version}") {
-        row.add(&["version"], "version: {version} must stand where the number is".to_owned());
-    }
     if let Some(config) = &engine.run_config {
         run_config(config, row);
     }
