@@ -23,7 +23,7 @@ impl Exit {
     pub const OS: Self = Self(71);
     /// A required path cannot be created or written (`EX_CANTCREAT`).
     pub const CANT_CREATE: Self = Self(73);
-    /// An essential service spent its restart budget without an exit status of its own (`EX_TEMPFAIL`).
+    /// An essential service was given up without a failing exit status of its own (`EX_TEMPFAIL`).
     pub const BUDGET: Self = Self(75);
     /// The configuration is wrong; every mistake was printed, nothing was touched (`EX_CONFIG`).
     pub const CONFIG: Self = Self(78);
@@ -94,7 +94,7 @@ pub const TABLE: &[Row] = &[
     Row {
         code: "75",
         name: "budget",
-        meaning: "an essential service spent its restart budget and had no exit status of its own",
+        meaning: "an essential service was given up (restart budget, liveness probe, start timeout) although its own exit status was 0",
         remedy: "read the service's last reason: skill-init status, or the termination log",
     },
     Row {

@@ -4,7 +4,7 @@ use crate::{
     cli::output,
     exit::Exit,
     layout::{Layout, Mode, Root},
-    settings::{Environment, Settings, SystemFiles, keys},
+    settings::{Environment, QuietFiles, Settings, SystemFiles, keys},
 };
 use std::path::PathBuf;
 
@@ -36,12 +36,18 @@ impl Context {
         })
     }
 
-    /// Settings and layout without a word on stderr; every mistake in one line.
-    pub fn load_quietly(&self) -> Result<(Settings, Layout), String> {
-        let settings = Settings::load_from(&self.env, &SystemFiles::at(self.root.join("/")))
-            .map_err(|mistakes| mistakes.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+    /// Settings and layout for a reload: without a word on stderr, every mistake in one line. `None`: a file is being
+    /// written; with `insist` it is taken as it stands.
+    pub fn load_again(&self, insist: bool) -> Result<Option<(Settings, Layout)>, String> {
+        let files = QuietFiles::new(SystemFiles::at(self.root.join("/")));
+        let settings = Settings::load_from(&self.env, &files);
+        if files.restless() && !insist {
+            return Ok(None);
+        }
+        let settings =
+            settings.map_err(|mistakes| mistakes.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
         let layout = self.layout(&settings);
-        Ok((settings, layout))
+        Ok(Some((settings, layout)))
     }
 
     /// The layout that goes with the settings.

@@ -219,8 +219,8 @@ fn watch(context: &Context, settings: &Settings, facts: Arc<Facts>) -> Watch {
 /// What SIGHUP and limits that move do: everything again, but for what a running process cannot change.
 fn replan(context: &Context, socket: Option<PathBuf>, start: Arc<Facts>) -> Replan {
     let context = context.clone();
-    Arc::new(move || {
-        let (settings, layout) = context.load_quietly()?;
+    Arc::new(move |insist| {
+        let Some((settings, layout)) = context.load_again(insist)? else { return Ok(None) };
         let wanted = apply::Wanted::new(&settings, &layout).map_err(|error| error.to_string())?;
         let imported = apply::import(&wanted);
         imported.done().iter().for_each(|line| tracing::info!("{line}"));
@@ -233,13 +233,13 @@ fn replan(context: &Context, socket: Option<PathBuf>, start: Arc<Facts>) -> Repl
             // Said at the start already.
             let _ = terminal::place(&mut plan.services, socket, owner(&settings));
         }
-        Ok(Replanned {
+        Ok(Some(Replanned {
             stop: stop(&settings),
             watch: watch(&context, &settings, Arc::clone(&start)),
             specs: plan.services.clone(),
             around: around(&settings, &plan, socket.as_deref()),
             concurrency: shown(&plan),
-        })
+        }))
     })
 }
 

@@ -9,6 +9,7 @@ use std::{
     io::Read,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 /// Why a file could not be read.
@@ -58,6 +59,15 @@ impl SystemFiles {
     }
     fn path(&self, path: &Path) -> PathBuf {
         self.root.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// When the file last changed in any way (ctime: a copied date is no change's); where it is missing, its folder.
+    pub(super) fn changed(&self, path: &Path) -> Option<SystemTime> {
+        use std::os::unix::fs::MetadataExt;
+        let path = self.path(path);
+        let about = std::fs::metadata(&path).or_else(|_| std::fs::metadata(path.parent().unwrap_or(&path))).ok()?;
+        let seconds = Duration::from_secs(u64::try_from(about.ctime()).ok()?);
+        SystemTime::UNIX_EPOCH.checked_add(seconds + Duration::from_nanos(u64::try_from(about.ctime_nsec()).ok()?))
     }
 }
 

@@ -9,7 +9,7 @@
 //!                              +-> unknown, check, graph --> every mistake at once, exit 78
 //! ```
 //!
-//! Nothing here touches the system except `files::SystemFiles`, which only reads.
+//! Nothing here touches the system except `files::SystemFiles` and `quiet::QuietFiles`, which only read.
 #![forbid(unsafe_code)]
 
 mod check;
@@ -23,6 +23,7 @@ mod mistake;
 mod overrides;
 mod parse;
 mod probes;
+mod quiet;
 mod reader;
 mod registry;
 mod resolve;
@@ -40,6 +41,7 @@ pub use load::{Environment, Settings};
 pub use mistake::{Mistake, Mistakes};
 pub use overrides::{BackoffOverride, BudgetOverride, Defaults, ProbeOverride, ServiceOverride};
 pub use parse::{duration, duration_text, words};
+pub use quiet::{PATIENCE, QuietFiles};
 pub use registry::{Key, Kind, Spec};
 pub(crate) use unknown::nearest;
 pub use value::{FromValue, Origin, Secret, Value};

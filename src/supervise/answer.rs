@@ -58,7 +58,7 @@ impl Driver {
                 } else if self.reload() {
                     Response::done("reading the configuration again; the log tells the outcome")
                 } else {
-                    Response::error(ErrorCode::Busy, "a reload is under way; try again when it is done")
+                    Response::error(ErrorCode::Busy, "too much to do for a reload; try again in a moment")
                 }
             }
         };

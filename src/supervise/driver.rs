@@ -5,6 +5,7 @@
 
 mod deeds;
 mod news;
+mod reread;
 mod watching;
 
 use super::{
@@ -33,28 +34,11 @@ use std::{
     collections::{BTreeMap, VecDeque},
     io,
     path::PathBuf,
-    sync::Arc,
     time::{Duration, Instant},
 };
 use tokio::{sync::mpsc, task::JoinSet};
 
-/// What a new plan changes in a running supervisor.
-#[derive(Debug, Clone)]
-pub struct Replanned {
-    /// The services.
-    pub specs: Vec<ServiceSpec>,
-    /// Environment and secrets for what is started from now on.
-    pub around: Surroundings,
-    /// For `status`.
-    pub concurrency: crate::control::protocol::Concurrency,
-    /// How long a stop may take.
-    pub stop: StopPlan,
-    /// The slow tick, its thresholds and rules.
-    pub watch: Watch,
-}
-
-/// Makes a new plan: reads configuration and limits, imports credentials. Runs on the worker thread.
-pub type Replan = Arc<dyn Fn() -> Result<Replanned, String> + Send + Sync>;
+pub use reread::{Replan, Replanned};
 
 /// Everything the supervisor starts with.
 pub struct Setup {
@@ -85,13 +69,26 @@ pub struct Setup {
 /// What tasks and the worker thread report to the loop.
 #[derive(Debug)]
 pub(super) enum Report {
-    Probed { id: ServiceId, generation: u64, which: Which, answer: Answer },
-    ProbeTimeout { pid: i32, question: u64 },
-    Notified { id: ServiceId, generation: u64 },
+    Probed {
+        id: ServiceId,
+        generation: u64,
+        which: Which,
+        answer: Answer,
+    },
+    ProbeTimeout {
+        pid: i32,
+        question: u64,
+    },
+    Notified {
+        id: ServiceId,
+        generation: u64,
+    },
     Message(Notification),
     Observed(Box<Observation>),
     Alarm,
-    Replanned(Result<Box<Replanned>, String>),
+    Replanned(reread::Outcome),
+    /// The files that were being written may be whole now.
+    Reread,
 }
 
 /// What ended the sleep of the loop.
@@ -127,7 +124,7 @@ pub(super) struct Driver {
     actions: VecDeque<Action>,
     watch: Watch,
     worker: Worker,
-    replan: Replan,
+    rereading: reread::Rereading,
     reports: mpsc::UnboundedSender<Report>,
     prefix: bool,
     more: bool,
@@ -209,7 +206,7 @@ async fn drive(setup: Setup) -> io::Result<(Exit, String)> {
         actions: VecDeque::new(),
         watch: setup.watch,
         worker: Worker::start()?,
-        replan: setup.replan,
+        rereading: reread::Rereading::new(setup.replan),
         reports,
         prefix: setup.prefix,
         more: false,

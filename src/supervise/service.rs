@@ -333,9 +333,8 @@ impl Service {
         if wanted {
             return self.again(cause, reason, blocked, now);
         }
-        let code = Exit(cause.code());
         self.enter(if success { State::Stopped } else { State::Failed }, &reason, now);
-        vec![Effect::Gone(code)]
+        vec![Effect::Gone(if success { Exit::OK } else { failing(&cause) })]
     }
 
     fn again(&mut self, cause: Cause, reason: String, blocked: bool, now: Now) -> Vec<Effect> {
@@ -348,12 +347,8 @@ impl Service {
                 self.enter(State::Backoff { until: now + delay }, &format!("restarting after: {reason}"), now)
             }
             None => {
-                let code = match cause.code() {
-                    0 => Exit::BUDGET,
-                    code => Exit(code),
-                };
                 self.enter(State::Failed, &format!("budget spent; last: {reason}"), now);
-                vec![Effect::Gone(code)]
+                vec![Effect::Gone(failing(&cause))]
             }
         }
     }
@@ -361,5 +356,13 @@ impl Service {
     /// Its end ends the container.
     pub fn essential(&self) -> bool {
         self.spec.essential == Essential::Yes
+    }
+}
+
+/// The exit code of a service that was given up: its own, unless that says that all is well.
+fn failing(cause: &Cause) -> Exit {
+    match cause.code() {
+        0 => Exit::BUDGET,
+        code => Exit(code),
     }
 }

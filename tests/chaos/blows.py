@@ -99,8 +99,15 @@ def freeze(world, dice):
 def hup(world, dice):
     """The configuration is read again, with or without one service; sometimes it is torn."""
     if dice.random() < 0.2:
-        # Broken, and whole: an instant in which the file is empty would be a configuration without services.
         write(world.folder / "init.toml", "[service.torn\n")
+    elif dice.random() < 0.3:
+        # As many editors save: what is there in between is a configuration without services, which must not be taken.
+        config = world.folder / "init.toml"
+        text = config.read_text()
+        with config.open("w") as file:
+            world.signal(signal.SIGHUP)
+            time.sleep(dice.uniform(0, 0.2))
+            file.write(text)
     else:
         world.configure(extra=dice.random() < 0.5)
     for _ in range(dice.randrange(1, 4)):

@@ -78,6 +78,32 @@ fn an_essential_service_that_spends_its_budget_ends_the_container_with_its_code(
     assert_eq!(fs::read_to_string(init.path("runs")).unwrap().lines().count(), 4);
 }
 
+/// Asked to end because it failed, a tidy service leaves with 0; the container must not say that all is well.
+#[test]
+fn a_service_that_was_given_up_and_leaves_with_0_does_not_end_the_container_with_0() {
+    let failures = [
+        (
+            "liveness = { exec = \"false\", start_period = 0, interval = \"20ms\", failure_threshold = 1 }",
+            "liveness probe",
+        ),
+        ("readiness = { fd = 9 }\nstart_timeout = \"50ms\"", "not ready in time"),
+        ("kind = \"oneshot\"\nstart_timeout = \"50ms\"", "not ready in time"),
+    ];
+    for (failure, words) in failures {
+        for restart in ["restart = \"never\"", "restart = \"on-failure\"\nbudget = { restarts = 0 }"] {
+            let tidy = "trap 'exit 0' TERM; while :; do sleep 0.02; done";
+            let mut init = Init::start(&format!(
+                "[service.app]\ncommand = [\"sh\", \"-c\", \"{tidy}\"]\nessential = true\n{restart}\n{failure}\n"
+            ));
+            let reason = init.state("app", "failed");
+            // A shell that was ended before it had set its trap died by the signal.
+            let expected = if reason.contains("(exit 0)") { 75 } else { 143 };
+            assert!(reason.contains(words), "{reason}");
+            assert_eq!(init.exit().code(), Some(expected), "{failure}, {restart}: {reason}");
+        }
+    }
+}
+
 #[test]
 fn a_missing_program_is_named_and_its_code_is_127() {
     let mut init = Init::start(
@@ -157,6 +183,29 @@ fn a_broken_configuration_is_not_taken_over_and_everything_stays_as_it_is() {
     let line = init.log(|line| line["message"].as_str().is_some_and(|m| m.starts_with("configuration not re-read")));
     assert!(line["reason"].as_str().unwrap().contains("comand"), "{line}");
     assert_eq!(init.service("a")["state"], "ready");
+}
+
+#[test]
+fn a_reload_in_the_middle_of_a_save_waits_for_the_whole_file() {
+    let mut init = Init::start("[service.a]\ncommand = [\"sleep\", \"1000\"]\n");
+    init.state("a", "ready");
+    let file = init.path("init.toml");
+    let more = fs::read_to_string(&file).unwrap() + "[service.b]\ncommand = [\"sleep\", \"1000\"]\n";
+    // As `>` and many editors do it; and as those that move the old file away first.
+    let empty = |file: &std::path::Path| fs::write(file, "").unwrap();
+    let take_away = |file: &std::path::Path| fs::rename(file, file.with_extension("old")).unwrap();
+    for begin in [&empty as &dyn Fn(&std::path::Path), &take_away] {
+        begin(&file);
+        init.signal(libc::SIGHUP);
+        fs::write(&file, &more).unwrap();
+        init.log(|line| line["message"] == "configuration re-read");
+        assert!(["a", "b"].iter().all(|name| init.service(name)["restarts"] == 0));
+    }
+    assert!(!init.seen("\"stopping\""), "a service was stopped for a file that was being written");
+    // What stays empty is an answer.
+    empty(&file);
+    init.signal(libc::SIGHUP);
+    init.state("a", "stopped");
 }
 
 #[test]

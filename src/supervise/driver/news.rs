@@ -5,13 +5,11 @@ use crate::{
     exit::Exit,
     settings::service::ProbeKind,
     supervise::{
-        launch::Surroundings,
         machine::{Action, Event, Phase, ServiceId, Verb},
         notify::Notification,
         signals::{Meaning, meaning},
     },
 };
-use std::sync::Arc;
 
 /// Zombies reaped in one go before the loop looks at anything else.
 const BATCH: usize = 512;
@@ -29,8 +27,9 @@ impl Driver {
                 }
             }
             Meaning::Reload => {
-                // The answer is the log's.
-                let _ = self.reload();
+                if !self.reload() {
+                    tracing::error!("too much to do for a reload; ask again: skill-init reload");
+                }
             }
             Meaning::Stop => {
                 let name =
@@ -44,14 +43,6 @@ impl Driver {
                 }
             }
         }
-    }
-
-    /// Starts a replan on the worker thread; false if one is under way.
-    pub(in crate::supervise) fn reload(&mut self) -> bool {
-        let (replan, reports) = (Arc::clone(&self.replan), self.reports.clone());
-        self.worker.run(move || {
-            let _ = reports.send(Report::Replanned(replan().map(Box::new)));
-        })
     }
 
     pub(super) fn reap(&mut self) {
@@ -82,18 +73,8 @@ impl Driver {
                 give_back();
             }
             Report::Alarm => self.observe(),
-            Report::Replanned(Ok(plan)) => {
-                let notify_socket = self.around.notify_socket.take();
-                self.around = Surroundings { notify_socket, ..plan.around };
-                self.told.concurrency = plan.concurrency;
-                self.machine.set_stop(plan.stop);
-                self.watch = plan.watch;
-                tracing::info!("configuration re-read");
-                self.feed(Event::Reload(plan.specs));
-            }
-            Report::Replanned(Err(reason)) => {
-                tracing::error!(reason, "configuration not re-read; everything stays as it is")
-            }
+            Report::Replanned(outcome) => self.replanned(outcome),
+            Report::Reread => self.reread_now(),
         }
     }
 
