@@ -112,6 +112,57 @@ fn a_room_imports_only_rooms_below_it() {
     assert!(wrong.is_empty(), "a room imports from above:\n{}", wrong.join("\n"));
 }
 
+/// Longer than [`LONGEST`], and why it stays whole.
+const LONG: &[(&str, &str)] = &[(
+    "benches/gauge.c",
+    "both sides of a measure share it, and one `cc` line makes it a program without any library of ours",
+)];
+const LONGEST: usize = 400;
+
+/// Every file that somebody writes by hand, below the root. Generated pages and completions, data and captures are not code.
+fn written() -> Vec<PathBuf> {
+    let root = Path::new(ROOT);
+    let mut files = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let ours =
+                !name.starts_with('.') && !["target", "completions", "fixtures", "corpus"].contains(&name.as_str());
+            if ours && path.is_dir() {
+                folders.push(path);
+            } else if ours
+                && ["rs", "c", "py", "sh", "js", "css", "html"]
+                    .iter()
+                    .any(|end| path.extension().is_some_and(|has| has == *end))
+            {
+                files.push(path.strip_prefix(root).unwrap().to_owned());
+            }
+        }
+    }
+    files
+}
+
+#[test]
+fn no_file_is_longer_than_a_reader_takes_in_and_each_says_what_it_is_for() {
+    let files = written();
+    assert!(files.len() > 400, "{}", files.len());
+    let mut wrong = Vec::new();
+    for file in &files {
+        let text = fs::read_to_string(Path::new(ROOT).join(file)).unwrap();
+        let known = LONG.iter().any(|(path, _)| Path::new(path) == file);
+        let lines = text.lines().count();
+        if (lines > LONGEST) != known {
+            wrong.push(format!("{}: {lines} lines", file.display()));
+        }
+        if file.extension().is_some_and(|end| end == "rs") && !text.starts_with("//! ") {
+            wrong.push(format!("{}: no first paragraph", file.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "split them where a reader would, or say in LONG why not:\n{}", wrong.join("\n"));
+}
+
 /// Every variable that the old container's start and its worker read. They keep name and meaning.
 const CONTRACT: &[&str] = &[
     "SKILL_RUNNER_RUNTIME_MODE",

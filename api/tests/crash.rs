@@ -81,11 +81,7 @@ impl Scene {
             codex_says(r#"{"answer": 1, "__SKILL_DONE__": true}"#)
         );
         let live = tempfile::tempdir().unwrap();
-        let setup = Setup::new_in(live).skill("demo").cli("codex", &script);
-        let skills = setup.dir.path().join("skills");
-        write_skill(&skills, "reader", &json!({}));
-        let input = json!({"type": "object", "properties": {"paper": {"type": "string"}}, "required": ["paper"]});
-        fs::write(skills.join("reader/assets/input.schema.json"), input.to_string()).unwrap();
+        let setup = Setup::new_in(live).skill("demo").reader().cli("codex", &script);
         copy(setup.dir.path(), &dir.path().join("live"));
         let scene = Self { dir };
         scene.keep();

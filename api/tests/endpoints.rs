@@ -24,22 +24,15 @@ fn id_of(answer: &Answer) -> String {
     answer.json()["request_id"].as_str().unwrap().to_owned()
 }
 
-/// A skill that requires a file.
-fn reader(setup: &Setup) {
-    write_skill(&setup.dir.path().join("skills"), "reader", &json!({}));
-    let schema = json!({"type": "object", "properties": {"paper": {"type": "string"}}, "required": ["paper"]});
-    fs::write(setup.dir.path().join("skills/reader/assets/input.schema.json"), schema.to_string()).unwrap();
-}
-
 /// One worker without Basic Auth: every success, and the failures that need no state of their own.
 fn plain(proven: Proven) -> Proven {
     let setup = Setup::new()
         .skill("demo")
         .cli("codex", &format!("mkdir -p artifacts; echo hi > artifacts/a.txt; {}", codex_says(r#"{"answer": 1}"#)))
         .env("SKILL_API_UPLOAD_MAX_BYTES", "20000")
-        .env("TEMP_SKILL_PACKAGE_MAX_BYTES", "20000");
-    write_skill(&setup.dir.path().join("skills"), "ask", &json!({"execution_modes": ["auto", "interactive"]}));
-    reader(&setup);
+        .env("TEMP_SKILL_PACKAGE_MAX_BYTES", "20000")
+        .reader();
+    write_skill(&setup.skills(), "ask", &json!({"execution_modes": ["auto", "interactive"]}));
     fs::create_dir_all(setup.dir.path().join("skills/broken/assets")).unwrap();
     let mut all = Prover::new(setup.start(), proven);
     let big = vec![7u8; 30_000];
@@ -209,9 +202,9 @@ fn busy(proven: Proven) -> Proven {
         .cli("codex", "exec sleep 1000")
         .init("exec sleep 1000")
         .env("SKILL_RUNNER_MAX_CONCURRENT", "1")
-        .env("SKILL_RUNNER_MAX_QUEUE_SIZE", "1");
-    reader(&setup);
-    write_skill(&setup.dir.path().join("skills"), "talker", &json!({"execution_modes": ["auto", "interactive"]}));
+        .env("SKILL_RUNNER_MAX_QUEUE_SIZE", "1")
+        .reader();
+    write_skill(&setup.skills(), "talker", &json!({"execution_modes": ["auto", "interactive"]}));
     let mut all = Prover::new(setup.start(), proven);
     let open = id_of(&all.post("/v1/jobs", &[], json!({"skill_id": "reader"}), 200));
     let temp = id_of(&all.post("/v1/temp-skill-runs", &[], json!({}), 200));
@@ -275,13 +268,7 @@ fn busy(proven: Proven) -> Proven {
 
 /// With Basic Auth on everything, and from a page of another site; the login flows keep their places.
 fn guarded(proven: Proven) -> Proven {
-    let worker = Setup::new()
-        .skill("demo")
-        .env("UI_BASIC_AUTH_ENABLED", "on")
-        .env("UI_BASIC_AUTH_USERNAME", "u")
-        .env("UI_BASIC_AUTH_PASSWORD", "p")
-        .env("UI_BASIC_AUTH_SCOPE", "all")
-        .start();
+    let worker = Setup::new().skill("demo").guarded("u", "p").env("UI_BASIC_AUTH_SCOPE", "all").start();
     let document = request(worker.address, "GET", "/openapi.json", &[], b"").json();
     let mut all = Prover::new(worker, proven);
     assert_eq!(all.document, document);
@@ -299,8 +286,7 @@ fn guarded(proven: Proven) -> Proven {
 
 /// Bodies that stop before their end, all at the same time.
 fn cut_off(proven: Proven) -> Proven {
-    let setup = Setup::new().skill("demo");
-    reader(&setup);
+    let setup = Setup::new().skill("demo").reader();
     let mut config = setup.config();
     config.patience = Duration::from_secs(5);
     let mut all = Prover::new(setup.start_with(config), proven);
@@ -338,8 +324,7 @@ fn cut_off(proven: Proven) -> Proven {
 fn every_operation_answers_its_success_and_each_of_its_failures_as_the_document_says() {
     let proven = cut_off(guarded(busy(plain(Proven::new()))));
     // With auth on everything the document names every status that there is.
-    let setup = Setup::new().env("UI_BASIC_AUTH_ENABLED", "on").env("UI_BASIC_AUTH_USERNAME", "u");
-    let worker = setup.env("UI_BASIC_AUTH_PASSWORD", "p").env("UI_BASIC_AUTH_SCOPE", "all").start();
+    let worker = Setup::new().guarded("u", "p").env("UI_BASIC_AUTH_SCOPE", "all").start();
     let document: Value = worker.get("/openapi.json").json();
     let mut missing = Vec::new();
     for (method, path) in operations(&document) {

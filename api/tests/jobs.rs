@@ -132,14 +132,9 @@ fn files_are_uploaded_checked_and_given_to_the_engine() {
         "codex",
         &format!("mkdir -p artifacts; cat uploads/paper > artifacts/copy.txt\n{}", codex_says(r#"{"answer": 1}"#)),
     );
-    let skills = setup.dir.path().join("skills");
-    write_skill(&skills, "reader", &json!({"artifacts": [{"role": "copy", "pattern": "copy.txt", "required": true}]}));
-    fs::write(
-        skills.join("reader/assets/input.schema.json"),
-        json!({"type": "object", "properties": {"paper": {"type": "string"}}, "required": ["paper"]}).to_string(),
-    )
-    .unwrap();
-    let worker = setup.start();
+    let wanted = json!({"artifacts": [{"role": "copy", "pattern": "copy.txt", "required": true}]});
+    write_skill(&setup.skills(), "reader", &wanted);
+    let worker = setup.input("reader", &paper()).start();
     let created = worker.post("/v1/jobs", &json!({"skill_id": "reader"})).json();
     assert_eq!(created["status"], json!(null));
     let id = created["request_id"].as_str().unwrap().to_owned();

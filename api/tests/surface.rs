@@ -201,15 +201,8 @@ fn an_unconfined_run_says_so() {
 
 #[test]
 fn basic_auth_guards_what_it_is_told_to_and_every_answer_is_hardened() {
-    let on = |scope: &str| {
-        Setup::new()
-            .skill("demo")
-            .env("UI_BASIC_AUTH_ENABLED", "true")
-            .env("UI_BASIC_AUTH_USERNAME", "käthe")
-            .env("UI_BASIC_AUTH_PASSWORD", "ß:wort")
-            .env("UI_BASIC_AUTH_SCOPE", scope)
-            .start()
-    };
+    let on =
+        |scope: &str| Setup::new().skill("demo").guarded("käthe", "ß:wort").env("UI_BASIC_AUTH_SCOPE", scope).start();
     let worker = on("documented");
     let refused = worker.get("/v1/engines/auth-status");
     assert_eq!((refused.status, &refused.json()["detail"]), (401, &json!("Authentication required")));

@@ -77,10 +77,7 @@ fn a_full_queue_answers_429_before_anything_is_written() {
     let setup = gated(Setup::new().skill("demo"))
         .env("SKILL_RUNNER_MAX_CONCURRENT", "1")
         .env("SKILL_RUNNER_MAX_QUEUE_SIZE", "1");
-    write_skill(&setup.dir.path().join("skills"), "reader", &json!({}));
-    let schema = json!({"type": "object", "properties": {"paper": {"type": "string"}}, "required": ["paper"]});
-    fs::write(setup.dir.path().join("skills/reader/assets/input.schema.json"), schema.to_string()).unwrap();
-    let worker = setup.start();
+    let worker = setup.reader().start();
     let open = worker.job(&json!({"skill_id": "reader"}));
     let temp = worker.post("/v1/temp-skill-runs", &json!({})).json()["request_id"].as_str().unwrap().to_owned();
     worker.job(&no_cache());

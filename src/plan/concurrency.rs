@@ -362,5 +362,4 @@ fn is_short(have: &Reading<u64>, reserve: u64, each: u64) -> bool {
 }
 
 #[cfg(test)]
-#[path = "concurrency_tests.rs"]
 mod tests;

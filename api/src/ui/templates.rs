@@ -8,6 +8,7 @@ use minijinja::{
     Environment, Error, ErrorKind, Value,
     value::{Kwargs, Rest},
 };
+use skill_init::control::render;
 use std::sync::OnceLock;
 
 /// Every template: its name and its text.
@@ -53,8 +54,8 @@ fn make(language: &'static Language) -> Environment<'static> {
         let short = text.get(..19).unwrap_or(&text).replace('T', " ");
         Value::from_safe_string(format!("<time datetime=\"{text}\">{short} UTC</time>"))
     });
-    environment.add_filter("size", size);
-    environment.add_filter("span", span);
+    environment.add_filter("size", render::bytes);
+    environment.add_filter("span", |ms: i64| render::duration(u64::try_from(ms).unwrap_or_default()));
     environment.add_filter("q", percent);
     environment.add_filter("percent_of", |part: u64, whole: u64| (part * 100).checked_div(whole).unwrap_or(0).min(100));
     environment.add_function("query", query);
@@ -69,28 +70,6 @@ fn fill(text: &str, arguments: &Kwargs) -> Result<String, Error> {
         out = out.replace(&format!("{{{name}}}"), &value.to_string());
     }
     Ok(out)
-}
-
-/// `1.5 MiB`.
-fn size(bytes: u64) -> String {
-    let mut value = bytes as f64;
-    for unit in ["B", "KiB", "MiB", "GiB"] {
-        if value < 1024.0 || unit == "GiB" {
-            return if unit == "B" { format!("{bytes} B") } else { format!("{value:.1} {unit}") };
-        }
-        value /= 1024.0;
-    }
-    format!("{bytes} B")
-}
-
-/// Milliseconds as `1h 02m`, `3m 04s`, `4.2s`.
-fn span(ms: i64) -> String {
-    let seconds = ms.max(0) / 1000;
-    match seconds {
-        0..60 => format!("{}.{}s", seconds, ms.max(0) % 1000 / 100),
-        60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
-        _ => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
-    }
 }
 
 /// Percent-encodes a value for a URL's path or query.
@@ -139,8 +118,8 @@ mod tests {
 
     #[test]
     fn numbers_are_short_and_values_are_encoded() {
-        assert_eq!([size(0), size(1536), size(5 << 30)], ["0 B", "1.5 KiB", "5.0 GiB"]);
-        assert_eq!([span(4_230), span(184_000), span(3_720_000)], ["4.2s", "3m 04s", "1h 02m"]);
+        let said = of(0).render_str("{{ 1536|size }}, {{ 184000|span }}, {{ -1|span }}", ()).unwrap();
+        assert_eq!(said, "1.5 KiB, 3m 04s, 0ms");
         assert_eq!(percent("a b/&é"), "a%20b%2F%26%C3%A9");
     }
 }

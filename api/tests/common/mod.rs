@@ -1,4 +1,4 @@
-//! A worker in this process on a free port, its folders, a stub CLI, and a client as small as can be.
+//! A worker in this process on a free port, and its folders.
 #![allow(
     dead_code,
     missing_docs,
@@ -11,8 +11,13 @@
     reason = "each test file uses a part of it, and what fails here fails the test"
 )]
 
+mod client;
 pub mod program;
 pub mod prover;
+mod skills;
+
+pub use client::*;
+pub use skills::*;
 
 use serde_json::{Value, json};
 use skill_api::{
@@ -27,10 +32,9 @@ use skill_init::{
 };
 use std::{
     fs,
-    io::{Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::SocketAddr,
     os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -89,8 +93,30 @@ impl Setup {
 
     /// A skill whose output schema wants `{"answer": integer}`.
     pub fn skill(self, id: &str) -> Self {
-        write_skill(&self.dir.path().join("skills"), id, &json!({}));
+        write_skill(&self.skills(), id, &json!({}));
         self
+    }
+
+    /// A skill whose input is a file: `reader`, which wants `paper`.
+    pub fn reader(self) -> Self {
+        self.skill("reader").input("reader", &paper())
+    }
+
+    /// Other input for a skill that is there.
+    pub fn input(self, id: &str, schema: &Value) -> Self {
+        write_input_schema(&self.skills(), id, schema);
+        self
+    }
+
+    pub fn skills(&self) -> PathBuf {
+        self.dir.path().join("skills")
+    }
+
+    /// With Basic Auth.
+    pub fn guarded(self, username: &str, password: &str) -> Self {
+        self.env("UI_BASIC_AUTH_ENABLED", "on")
+            .env("UI_BASIC_AUTH_USERNAME", username)
+            .env("UI_BASIC_AUTH_PASSWORD", password)
     }
 
     /// A CLI as a shell script in the managed prefix, known to init's status file.
@@ -135,144 +161,6 @@ impl Setup {
         });
         Worker { dir: self.dir, address, app, runtime: Some(runtime), served: Some(served) }
     }
-}
-
-pub fn write_cli(dir: &Path, name: &str, script: &str) {
-    let path = dir.join("agent-cache/npm/bin").join(name);
-    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    let status = dir.join("data/agent_status.json");
-    let mut known: Value =
-        fs::read(&status).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_else(|| json!({}));
-    known[name] = json!({"present": true, "version": format!("{name}-cli 0.169.0")});
-    fs::write(&status, known.to_string()).unwrap();
-}
-
-pub fn write_skill(root: &Path, id: &str, runner: &Value) {
-    let assets = root.join(id).join("assets");
-    fs::create_dir_all(&assets).unwrap();
-    fs::write(root.join(id).join("SKILL.md"), format!("---\nname: {id}\ndescription: a test\n---\n# {id}\n")).unwrap();
-    let mut all = json!({
-        "id": id, "version": "1.0.0", "execution_modes": ["auto"],
-        "schemas": {"input": "assets/input.schema.json", "parameter": "assets/parameter.schema.json",
-                    "output": "assets/output.schema.json"},
-    });
-    for (key, value) in runner.as_object().unwrap() {
-        all[key] = value.clone();
-    }
-    fs::write(assets.join("runner.json"), all.to_string()).unwrap();
-    let schema =
-        |properties: Value, required: Value| json!({"type": "object", "properties": properties, "required": required});
-    let write = |name: &str, schema: Value| fs::write(assets.join(name), schema.to_string()).unwrap();
-    write("input.schema.json", schema(json!({"topic": {"type": "string", "x-input-source": "inline"}}), json!([])));
-    write("parameter.schema.json", schema(json!({"n": {"type": "integer"}}), json!([])));
-    write("output.schema.json", schema(json!({"answer": {"type": "integer"}}), json!(["answer"])));
-}
-
-/// The files of a skill as the entries of its package.
-pub fn package_entries(id: &str, runner: &Value) -> Vec<(String, Vec<u8>)> {
-    let dir = tempfile::tempdir().unwrap();
-    write_skill(dir.path(), id, runner);
-    let names = skill_api::files::list_files(dir.path()).into_iter();
-    names.map(|name| (name.clone(), fs::read(dir.path().join(name)).unwrap())).collect()
-}
-
-/// A skill as a package.
-pub fn package(id: &str, runner: &Value) -> Vec<u8> {
-    let entries = package_entries(id, runner);
-    zip(&entries.iter().map(|(name, content)| (name.as_str(), content.as_slice())).collect::<Vec<_>>())
-}
-
-/// What a codex stub prints for this answer.
-pub fn codex_says(answer: &str) -> String {
-    let message = json!({"type": "item.completed", "item": {"id": "0", "type": "agent_message", "text": answer}});
-    format!(
-        "printf '%s\\n' '{{\"type\":\"thread.started\",\"thread_id\":\"t-1\"}}'\ncat <<'EOF'\n{message}\nEOF\nprintf '%s\\n' '{{\"type\":\"turn.completed\"}}'"
-    )
-}
-
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: Vec<u8>,
-}
-
-impl Answer {
-    pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&self.body)))
-    }
-    pub fn header(&self, name: &str) -> Option<&str> {
-        self.head.lines().find_map(|line| {
-            let (key, value) = line.split_once(':')?;
-            key.eq_ignore_ascii_case(name).then(|| value.trim())
-        })
-    }
-}
-
-pub fn request(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-    let mut stream = TcpStream::connect(address).unwrap();
-    let mut head =
-        format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
-    for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
-    // A server that answers before it has read everything closes early.
-    let _ = stream.write_all(body);
-    read_answer(stream, &format!("{method} {path}"))
-}
-
-/// The answer on a connection that ends with it.
-pub fn read_answer(mut stream: TcpStream, what: &str) -> Answer {
-    stream.set_read_timeout(Some(HANG)).unwrap();
-    let mut raw = Vec::new();
-    let ended = stream.read_to_end(&mut raw);
-    let split =
-        raw.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or_else(|| panic!("no answer to {what}: {ended:?}"));
-    let head = String::from_utf8_lossy(&raw[..split]).into_owned();
-    let mut body = raw[split + 4..].to_vec();
-    if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
-        body = unchunk(&body);
-    }
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer { status, head, body }
-}
-
-fn unchunk(mut raw: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    while let Some(end) = raw.windows(2).position(|w| w == b"\r\n") {
-        let size = usize::from_str_radix(std::str::from_utf8(&raw[..end]).unwrap().trim(), 16).unwrap_or(0);
-        if size == 0 || raw.len() < end + 2 + size {
-            break;
-        }
-        out.extend_from_slice(&raw[end + 2..end + 2 + size]);
-        raw = &raw[(end + 4 + size).min(raw.len())..];
-    }
-    out
-}
-
-pub fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
-    for (name, content) in entries {
-        zip.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
-        zip.write_all(content).unwrap();
-    }
-    zip.finish().unwrap().into_inner()
-}
-
-pub fn form(parts: &[(&str, &[u8])]) -> (String, Vec<u8>) {
-    let mut body = Vec::new();
-    for (name, content) in parts {
-        body.extend_from_slice(
-            format!("--BOUND\r\ncontent-disposition: form-data; name=\"{name}\"; filename=\"{name}.zip\"\r\ncontent-type: application/zip\r\n\r\n")
-                .as_bytes(),
-        );
-        body.extend_from_slice(content);
-        body.extend_from_slice(b"\r\n");
-    }
-    body.extend_from_slice(b"--BOUND--\r\n");
-    ("multipart/form-data; boundary=BOUND".to_owned(), body)
 }
 
 impl Worker {

@@ -1,3 +1,5 @@
+//! The plan of concurrency against hand-made facts, and against any.
+
 use super::*;
 use proptest::prelude::*;
 
