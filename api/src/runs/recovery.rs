@@ -23,7 +23,10 @@ use crate::{
     state::App,
     store::{Run, RunStatus, StoreError},
 };
-use std::{collections::HashSet, fs, path::Path, sync::Arc};
+use std::{collections::HashSet, fs, path::Path, sync::Arc, time::Duration};
+
+/// After this every process that the worker before was starting has become its program, or is none.
+const LATE: Duration = Duration::from_secs(5);
 
 impl App {
     /// Settles it; what takes time (ending processes) goes on in the background, before any of it can run again.
@@ -65,6 +68,7 @@ impl App {
         }
         let app = Arc::clone(self);
         tokio::spawn(async move {
+            let ids: Vec<String> = broken.iter().map(|run| run.run_id.clone()).collect();
             for run in broken {
                 process::sweep(None, &run.run_id).await;
                 let settled = match run.status {
@@ -79,6 +83,11 @@ impl App {
             }
             app.retry_trust().await;
             app.complete_logs(open_logs).await;
+            // An engine that was just being started when the worker died carried no mark yet at the first look.
+            tokio::time::sleep(LATE).await;
+            for id in ids {
+                process::sweep(None, &id).await;
+            }
         });
         Ok(())
     }
