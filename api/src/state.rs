@@ -7,6 +7,7 @@ use crate::{
     engines::{Engines, process::Reason},
     error::{ApiError, ApiResult},
     events::Hub,
+    http::Statuses,
     packages::Installs,
     runs::Live,
     skills::Registry,
@@ -31,6 +32,8 @@ pub struct App {
     pub engines: Engines,
     /// The database.
     pub store: Store,
+    /// Status records that were asked for lately.
+    pub statuses: Statuses,
     /// Who may run.
     pub admission: Admission,
     /// The resource that binds the limits, and what to change for more; empty where init has not said it.
@@ -89,6 +92,7 @@ impl App {
             skills: Arc::new(Registry::new(config.layout.skills.clone(), engines.names().to_vec())),
             engines,
             store,
+            statuses: Statuses::default(),
             admission: Admission::new(config.limits),
             bound: watch::Sender::default(),
             events: Hub::default(),

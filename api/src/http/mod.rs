@@ -9,11 +9,13 @@ mod live;
 mod metrics;
 mod reads;
 mod skills;
+mod statuses;
 pub mod upload;
 
 pub use live::{EventsQuery, HistoryQuery, events, history};
 pub use reads::{RangeQuery, log_range, status_record};
 pub(crate) use reads::{or_not_found, send_file};
+pub use statuses::Statuses;
 
 use crate::{openapi::Table, state::Shared};
 

@@ -75,9 +75,18 @@ pub fn status_record(request: &Request, run: Option<&Run>) -> Value {
     })
 }
 
-pub(super) async fn status(State(at): State<At>, Path(id): Path<String>) -> ApiResult<Json<Value>> {
-    let (request, run) = at.both(&id).await?;
-    Ok(Json(status_record(&request, run.as_ref())))
+pub(super) async fn status(State(at): State<At>, Path(id): Path<String>) -> ApiResult<Response> {
+    let version = at.app.store.version();
+    let record = match at.app.statuses.get(at.kind, &id, version) {
+        Some(record) => record,
+        None => {
+            let (request, run) = at.both(&id).await?;
+            let record = axum::body::Bytes::from(status_record(&request, run.as_ref()).to_string());
+            at.app.statuses.keep(at.kind, id, version, record.clone());
+            record
+        }
+    };
+    Ok(([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], record).into_response())
 }
 
 pub(super) async fn result(State(at): State<At>, Path(id): Path<String>) -> ApiResult<Json<Value>> {

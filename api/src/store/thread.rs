@@ -4,7 +4,11 @@ use super::migrations;
 use rusqlite::Connection;
 use std::{
     path::{Path, PathBuf},
-    sync::mpsc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
     time::Duration,
 };
 use tokio::sync::oneshot;
@@ -40,7 +44,10 @@ impl From<StoreError> for crate::error::ApiError {
 
 /// A handle on the database.
 #[derive(Debug, Clone)]
-pub struct Store(mpsc::Sender<Job>);
+pub struct Store {
+    jobs: mpsc::Sender<Job>,
+    version: Arc<AtomicU64>,
+}
 
 impl Store {
     /// Opens or creates the file, migrates it, starts the thread. Blocks; called once at the start.
@@ -64,7 +71,12 @@ impl Store {
                 }
             })
             .map_err(|_| StoreError::Gone)?;
-        Ok(Self(sender))
+        Ok(Self { jobs: sender, version: Arc::default() })
+    }
+
+    /// Counts the pieces of work that changed something: what was read after this value was taken holds while it stays.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::SeqCst)
     }
 
     /// Runs a piece of work on the thread and waits for its result.
@@ -73,12 +85,41 @@ impl Store {
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
         let (answer, result) = oneshot::channel();
-        self.0
+        let version = Arc::clone(&self.version);
+        self.jobs
             .send(Box::new(move |connection| {
+                let before = connection.total_changes();
+                let done = work(connection);
+                // Before anybody is told of it: who asks after that sees it.
+                if connection.total_changes() != before {
+                    version.fetch_add(1, Ordering::SeqCst);
+                }
                 // The asker may have gone; the work is done all the same.
-                let _ = answer.send(work(connection));
+                let _ = answer.send(done);
             }))
             .map_err(|_| StoreError::Gone)?;
         Ok(result.await.map_err(|_| StoreError::Gone)??)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_version_has_risen_when_a_write_is_answered_and_stays_at_a_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("runs.db")).unwrap();
+        store.call(|connection| connection.execute("CREATE TABLE t (n)", [])).await.unwrap();
+        let start = store.version();
+        store
+            .call(|connection| connection.query_row("SELECT count(*) FROM t", [], |row| row.get::<_, i64>(0)))
+            .await
+            .unwrap();
+        assert_eq!(store.version(), start);
+        store.call(|connection| connection.execute("INSERT INTO t VALUES (1)", [])).await.unwrap();
+        assert_eq!(store.version(), start + 1);
+        store.call(|connection| connection.execute("DELETE FROM t", [])).await.unwrap();
+        assert_eq!(store.version(), start + 2);
     }
 }
