@@ -81,9 +81,26 @@ pub enum BindError {
     },
 }
 
+/// The connections that were promised an answer: each holds a permit from its question until its answer is written.
+#[derive(Debug, Clone)]
+pub struct Answering(Arc<Semaphore>);
+
+impl Answering {
+    fn nobody() -> Self {
+        Self(Arc::new(Semaphore::new(MAX_CONNECTIONS)))
+    }
+
+    /// Until every answer is written, for `at_most`. Only once the driver has replied to, or dropped, all calls.
+    pub async fn done(&self, at_most: Duration) {
+        let all = u32::try_from(MAX_CONNECTIONS).unwrap_or(u32::MAX);
+        let _ = timeout(at_most, self.0.acquire_many(all)).await;
+    }
+}
+
 /// A bound control socket. Dropping it removes the socket file, if it is still ours.
 #[derive(Debug)]
 pub struct Server {
+    answering: Answering,
     listener: UnixListener,
     path: PathBuf,
     inode: (u64, u64),
@@ -146,12 +163,17 @@ impl Server {
             let _ = fs::remove_file(&fresh);
             io(source)
         })?;
-        Ok(Self { listener, path: path.to_path_buf(), inode, policy: Arc::new(policy) })
+        Ok(Self { answering: Answering::nobody(), listener, path: path.to_path_buf(), inode, policy: Arc::new(policy) })
     }
 
     /// Where it is bound: the children's `SKILL_INIT_SOCKET`.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Who is owed an answer: ask before the runtime ends.
+    pub fn answering(&self) -> Answering {
+        self.answering.clone()
     }
 
     /// Serves until the task is dropped. Call it inside the runtime.
@@ -164,8 +186,9 @@ impl Server {
             match listener.accept().await {
                 Ok((stream, _)) => {
                     let (policy, calls, waiters) = (Arc::clone(&self.policy), calls.clone(), Arc::clone(&waiters));
+                    let answering = self.answering();
                     tokio::spawn(async move {
-                        serve(stream, &policy, &calls, &waiters).await;
+                        serve(stream, &policy, &calls, &waiters, &answering).await;
                         drop(slot);
                     });
                 }
@@ -193,10 +216,18 @@ fn answers(path: &Path) -> bool {
 }
 
 /// One connection, from its first byte to its last.
-async fn serve(mut stream: UnixStream, policy: &Policy, calls: &mpsc::Sender<Call>, waiters: &Semaphore) {
+async fn serve(
+    mut stream: UnixStream,
+    policy: &Policy,
+    calls: &mpsc::Sender<Call>,
+    waiters: &Semaphore,
+    answering: &Answering,
+) {
     let Ok(credentials) = stream.peer_cred() else { return };
     let peer = Peer { uid: credentials.uid(), gid: credentials.gid(), pid: credentials.pid() };
-    let response = match timeout(READ_DEADLINE, read_line(&mut stream)).await {
+    let line = timeout(READ_DEADLINE, read_line(&mut stream)).await;
+    let _answering = answering.0.acquire().await;
+    let response = match line {
         Ok(Ok(line)) if line.is_empty() => return,
         Ok(Ok(line)) if line.len() > MAX_REQUEST => {
             Response::error(ErrorCode::TooLarge, format!("request longer than {MAX_REQUEST} bytes"))

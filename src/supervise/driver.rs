@@ -103,8 +103,10 @@ enum Woken {
     Unread,
 }
 
-/// When usage and orphans are looked at for the first time.
+/// When usage and orphans are looked at for the first time: soon, for `status`, not while the services start.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
+/// So long the last answers on the control socket may take to be written.
+const LAST_ANSWERS: Duration = Duration::from_millis(50);
 /// So long after the container became ready its start is over.
 const SETTLED: Duration = Duration::from_secs(1);
 
@@ -185,9 +187,11 @@ async fn drive(setup: Setup) -> io::Result<(Exit, String)> {
             Err(error) => tracing::warn!(%error, dir = %dir.display(), "no notification socket"),
         }
     }
-    if let Some(server) = setup.server {
+    let answering = setup.server.map(|server| {
+        let answering = server.answering();
         tokio::spawn(server.run(calls.clone()));
-    }
+        answering
+    });
     let seed = u64::from(std::process::id()) ^ setup.told.started_at.rotate_left(32);
     let oom = Ledger::new(setup.watch.oom_kills().unwrap_or_default());
     let mut driver = Driver {
@@ -227,21 +231,24 @@ async fn drive(setup: Setup) -> io::Result<(Exit, String)> {
     for signal in early {
         driver.signal(signal);
     }
-    // The first look comes soon, so that `status` knows; not at once, while the services start.
     let first = driver.watch.every.min(FIRST_LOOK);
     let mut next_watch = (!first.is_zero()).then(|| tokio::time::Instant::now() + first);
     loop {
         driver.act();
         if let Some(exit) = driver.exit.take() {
             driver.last_words().await;
+            if let Some(answering) = answering {
+                drop(requests); // Who still asks is told that we leave.
+                answering.done(LAST_ANSWERS).await;
+            }
             return Ok(exit);
         }
         if driver.watch.every.is_zero() != next_watch.is_none() {
             // A reload has switched the tick off, or on.
             next_watch = (!driver.watch.every.is_zero()).then(tokio::time::Instant::now);
         }
-        let (more, unread) = (driver.more, log::flush());
         debug_assert!(driver.actions.is_empty(), "the loop waits with actions undone");
+        let (more, unread) = (driver.more, log::flush());
         let deadline = driver.machine.next_deadline().map(|at| driver.instant(at));
         let woken = tokio::select! {
             biased;

@@ -1,7 +1,12 @@
 //! Signals to the init: those that mean a stop, those that are passed on, storms of ended children, and being frozen.
 
 use crate::fixture::{Init, lines, until};
-use std::{fs, io::Read, time::Duration};
+use std::{
+    fs,
+    io::{Read, Write},
+    os::unix::net::UnixStream,
+    time::Duration,
+};
 
 #[test]
 fn other_signals_reach_the_essential_services_and_nobody_else() {
@@ -115,6 +120,33 @@ fn time_spent_stopped_counts_for_no_deadline() {
     fs::write(init.path("go"), "").unwrap();
     init.ready();
     assert_eq!(init.stop().code(), Some(0));
+}
+
+/// With nothing left to stop the init leaves in the very turn that brought the TERM: not before it has said so.
+#[test]
+fn who_waits_for_readiness_is_told_of_a_stop_that_takes_no_time() {
+    let mut init =
+        Init::start("[service.app]\ncommand = [\"sleep\", \"1000\"]\nreadiness = { fd = 5 }\nessential = true\n");
+    init.state("agents", "done");
+    assert!(init.ask(&["stop", "app"]).0.success());
+    init.state("app", "stopped");
+    let mut waiting: Vec<_> = (0..20)
+        .map(|_| {
+            let mut socket = UnixStream::connect(init.path("run/control.sock")).unwrap();
+            socket.write_all(b"{\"request\":\"wait-ready\",\"timeout_ms\":600000}\n").unwrap();
+            socket
+        })
+        .collect();
+    // Connections are taken in order: when these are answered, those above wait.
+    for _ in 0..2 {
+        init.status();
+    }
+    assert_eq!(init.stop().code(), Some(0));
+    for socket in &mut waiting {
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        assert!(answer.contains("\"refused\"") && answer.contains("the container is stopping"), "{answer:?}");
+    }
 }
 
 #[test]
