@@ -65,18 +65,77 @@ pub enum By {
     Memory,
 }
 
+/// Who holds a budget: a process, alone or with everything below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner<'a> {
+    /// The process.
+    pub process: &'a Process,
+    /// What it started holds most of it.
+    pub with_below: bool,
+}
+
+impl By {
+    const fn of(self, process: &Process) -> u64 {
+        match self {
+            Self::Threads => process.threads,
+            Self::Memory => process.rss_pages,
+        }
+    }
+}
+
 impl Scan {
-    /// The greatest owners first; equal ones by pid.
+    /// The greatest processes first; equal ones by pid.
     pub fn top(&self, by: By, count: usize) -> Vec<&Process> {
-        let key = |p: &&Process| match by {
-            By::Threads => p.threads,
-            By::Memory => p.rss_pages,
-        };
         let mut all: Vec<&Process> = self.processes.iter().collect();
-        all.sort_by(|a, b| key(b).cmp(&key(a)).then(a.pid.cmp(&b.pid)));
+        all.sort_by(|a, b| by.of(b).cmp(&by.of(a)).then(a.pid.cmp(&b.pid)));
         all.truncate(count);
         all
     }
+
+    /// The greatest owners first: the init alone, each of its children with everything below, other trees likewise. Forty
+    /// small processes of one shell are that shell's. Where one branch holds more than half, it is named instead. An init that
+    /// is not PID 1 sees all of its host: only what is below it counts.
+    pub fn owners(&self, init: i32, by: By, count: usize) -> Vec<Owner<'_>> {
+        let at: HashMap<i32, usize> = self.processes.iter().enumerate().map(|(i, p)| (p.pid, i)).collect();
+        let parent = |p: &Process| at.get(&p.ppid).copied().filter(|_| p.ppid != init && p.pid != init);
+        let mut below: Vec<Vec<usize>> = vec![Vec::new(); self.processes.len()];
+        let mut order: Vec<usize> = Vec::new();
+        for (i, process) in self.processes.iter().enumerate() {
+            match parent(process).and_then(|parent| below.get_mut(parent)) {
+                Some(children) => children.push(i),
+                None if init == 1 || process.ppid == init || process.pid == init => order.push(i),
+                None => {}
+            }
+        }
+        let roots = order.clone();
+        // Parents before children. What a pid that was used again has tied into a ring is never reached.
+        let mut next = 0;
+        while let Some(i) = order.get(next) {
+            order.extend(below.get(*i).into_iter().flatten());
+            next += 1;
+        }
+        let own = |i: usize| self.processes.get(i).map_or(0, |p| by.of(p));
+        let mut sums = vec![0_u64; self.processes.len()];
+        for i in order.iter().rev() {
+            let under: u64 = below.get(*i).into_iter().flatten().filter_map(|child| sums.get(*child)).sum();
+            if let Some(sum) = sums.get_mut(*i) {
+                *sum = under.saturating_add(own(*i));
+            }
+        }
+        let sum = |i: usize| sums.get(i).copied().unwrap_or_default();
+        let mut owners: Vec<(u64, Owner<'_>)> = Vec::new();
+        for mut head in roots {
+            let whole = sum(head);
+            while let Some(heavy) = below.get(head).into_iter().flatten().find(|child| sum(**child) > whole / 2) {
+                head = *heavy;
+            }
+            let with_below = own(head) < sum(head).div_ceil(2);
+            owners.extend(self.processes.get(head).map(|process| (whole, Owner { process, with_below })));
+        }
+        owners.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.process.pid.cmp(&b.1.process.pid)));
+        owners.into_iter().take(count).map(|(_, owner)| owner).collect()
+    }
+
     /// Processes that have ended and were not reaped.
     pub fn zombies(&self) -> usize {
         self.processes.iter().filter(|p| p.is_zombie()).count()
@@ -196,6 +255,35 @@ mod tests {
         assert_eq!(pids(By::Memory), [3, 1]);
         assert_eq!(scan.zombies(), 1);
         assert!(scan.lives(1, 12345) && !scan.lives(1, 12346) && !scan.lives(2, 12345));
+    }
+
+    #[test]
+    fn an_owner_is_named_with_what_it_started_and_the_branch_that_holds_most_instead_of_its_root() {
+        let process = |pid, ppid, threads| Process { pid, ppid, threads, ..stat_line(LINE).unwrap() };
+        let mut processes = vec![
+            process(1, 0, 3),
+            // A shell with forty sleepers, below a service that holds little itself.
+            process(5, 1, 1),
+            process(6, 5, 1),
+            // One with many threads, and a small child.
+            process(7, 1, 20),
+            process(8, 7, 1),
+            // Came in from outside.
+            process(9, 0, 2),
+            // A ring.
+            process(10, 11, 99),
+            process(11, 10, 99),
+        ];
+        processes.extend((0..40).map(|n| process(100 + n, 6, 1)));
+        let scan = Scan { processes, truncated: false };
+        let named = |count| scan.owners(1, By::Threads, count).iter().map(|o| (o.process.pid, o.with_below)).collect();
+        let owners: Vec<(i32, bool)> = named(9);
+        assert_eq!(owners, [(6, true), (7, false), (1, false), (9, false)]);
+        let owners: Vec<(i32, bool)> = named(2);
+        assert_eq!(owners, [(6, true), (7, false)]);
+        assert!(Scan::default().owners(1, By::Memory, 3).is_empty());
+        let below_seven: Vec<i32> = scan.owners(7, By::Threads, 9).iter().map(|o| o.process.pid).collect();
+        assert_eq!(below_seven, [7, 8]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::{
     probe::{
         Facts,
         pressure::Pressure,
-        processes::{self, By, Process, Scan},
+        processes::{self, By, Owner, Process, Scan},
         usage::{Usage, UsagePaths, Used},
     },
 };
@@ -165,7 +165,7 @@ impl Thresholds {
                 continue;
             };
             // Tens only: a budget that hovers must not be a new warning at each look.
-            let line = format!("{name} at {}0 % of the limit; most of it: {}", percent / 10, owners(scan, by));
+            let line = format!("{name} at {}0 % of the limit; most of it: {}", percent / 10, owners(scan, own_pid, by));
             if percent >= self.unready {
                 pressing.push(line.clone());
             }
@@ -177,7 +177,7 @@ impl Thresholds {
             let line = format!(
                 "memory pressure{whose}: tasks waited {}0 % of the last 10 s; most memory: {}",
                 percent / 10,
-                owners(scan, By::Memory)
+                owners(scan, own_pid, By::Memory)
             );
             if percent >= self.unready && usage.pressure_is_own {
                 pressing.push(line.clone());
@@ -196,8 +196,13 @@ fn waited(pressure: &Pressure) -> u64 {
     pressure.some.avg10.max(0.0) as u64
 }
 
-fn owners(scan: &Scan, by: By) -> String {
-    scan.top(by, 3).iter().map(|p| format!("{} (pid {})", p.comm, p.pid)).collect::<Vec<_>>().join(", ")
+/// The three greatest. No numbers: they would make each look's line a new one.
+fn owners(scan: &Scan, own_pid: i32, by: By) -> String {
+    let named = |owner: &Owner<'_>| {
+        let all = if owner.with_below { " and what it started" } else { "" };
+        format!("{} (pid {}){all}", owner.process.comm, owner.process.pid)
+    };
+    scan.owners(own_pid, by, 3).iter().map(named).collect::<Vec<_>>().join(", ")
 }
 
 const MIB_64: u64 = 64 << 20;
