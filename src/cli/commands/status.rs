@@ -59,7 +59,7 @@ pub fn run(args: Args, context: &Context) -> Exit {
 /// Services say what they like in `STATUS=`, and a left-over process has an argument list.
 fn scrub(context: &Context) -> Scrub {
     let settings = Settings::load_tolerant(&context.env, &SystemFiles::at(context.root.join("/")));
-    secrets::scrub(&context.env, &settings, &context.layout(&settings), &[])
+    secrets::scrub(&context.env, &settings, &context.layout(&settings), &settings.services)
 }
 
 fn clean(status: Status, scrub: &Scrub) -> Status {
