@@ -17,6 +17,7 @@
 //! | [`engines`] | one adapter per agent CLI, the child process, output parsing, status, models, upgrades |
 //! | [`events`] | the append-only event log of a run and who waits for it |
 //! | [`store`] | SQLite on a thread of its own |
+//! | `excerpt` | the beginning of what others wrote |
 //! | [`auth`], [`ui`], [`management`], [`packages`], [`openapi`] | Basic Auth, pages, management reads, skill packages, the document |
 //!
 //! Invariants: no handler blocks its thread (files and SQLite live on other threads); a file is old or new, never
@@ -29,6 +30,7 @@ pub mod config;
 pub mod engines;
 pub mod error;
 pub mod events;
+mod excerpt;
 pub mod files;
 pub mod http;
 pub mod management;

@@ -181,6 +181,21 @@ fn failures_say_what_happened() {
 }
 
 #[test]
+fn megabytes_in_an_error_or_a_parameter_stay_out_of_what_is_said_about_them() {
+    let script = "printf '{\"type\":\"turn.failed\",\"error\":{\"message\":\"'; head -c 1000000 /dev/zero | tr '\\0' x; echo '\"}}'; exit 1";
+    let worker = Setup::new().skill("demo").cli("codex", script).start();
+    let id = worker.job(&json!({"skill_id": "demo"}));
+    let status = worker.settled("/v1/jobs", &id);
+    let message = status["error"]["message"].as_str().unwrap();
+    assert!(message.starts_with("exit status 1: xxx") && message.ends_with("x…"), "{}", message.len());
+    assert!(message.len() < 5000, "{}", message.len());
+    let many: Vec<String> = (0..100).map(|n| format!("{n}{}", "y".repeat(10_000))).collect();
+    let refused = worker.post("/v1/jobs", &json!({"skill_id": "demo", "parameter": {"n": many}}));
+    assert_eq!(refused.status, 400);
+    assert!(refused.body.len() < 5000, "{}", refused.body.len());
+}
+
+#[test]
 fn a_deadline_ends_the_engine_and_what_escaped_its_group() {
     let script = "setsid sh -c 'trap \"\" TERM; sleep 300' & trap '' TERM; sleep 300 & wait; wait";
     let worker = Setup::new().skill("demo").cli("codex", script).start();

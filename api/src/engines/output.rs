@@ -16,8 +16,12 @@ pub struct Line {
 /// What the whole output meant.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Spoken {
-    /// What the agent said, in order.
+    /// What the agent said, in order; of more than [`TEXT_MAX`] the last.
     pub messages: Vec<String>,
+    /// How often it said something.
+    pub said: u64,
+    /// Bytes of the messages.
+    kept: usize,
     /// The session to resume.
     pub session: Option<String>,
     /// The engine's own error.
@@ -35,7 +39,7 @@ pub struct Reader {
     text: String,
 }
 
-/// Most text that an output without lines is kept of.
+/// Most text that is kept of what was said.
 const TEXT_MAX: usize = 16 << 20;
 
 impl Reader {
@@ -85,7 +89,7 @@ impl Reader {
                 });
                 if !heard {
                     self.spoken.unparsed += 1;
-                    self.spoken.messages.push(self.text);
+                    self.spoken.keep(self.text);
                 }
             }
             OutputForm::Text => {
@@ -95,7 +99,7 @@ impl Reader {
                     words.find(|word| word.len() >= 8).map(str::to_owned)
                 });
                 if !self.text.trim().is_empty() {
-                    self.spoken.messages.push(self.text);
+                    self.spoken.keep(self.text);
                 }
             }
         }
@@ -121,12 +125,35 @@ impl Spoken {
             if let Some(message) = first(&rule.message, value)
                 && !(rule.repeats && self.messages.last() == Some(&message))
             {
-                self.messages.push(message.clone());
+                self.keep(message.clone());
                 said = Some(message);
             }
         }
         (fits, said)
     }
+
+    /// One message more. The answer is in the last ones; without a limit an agent's talk would be the worker's memory.
+    fn keep(&mut self, message: String) {
+        self.said += 1;
+        self.kept += cost(&message);
+        self.messages.push(message);
+        // Many at once, since each time moves the rest.
+        if self.kept <= 2 * TEXT_MAX {
+            return;
+        }
+        let mut go = 0;
+        while let Some(message) = self.messages.get(go).filter(|_| self.kept > TEXT_MAX && go + 1 < self.messages.len())
+        {
+            self.kept -= cost(message);
+            go += 1;
+        }
+        self.messages.drain(..go);
+    }
+}
+
+/// What a message takes, an empty one too.
+fn cost(message: &str) -> usize {
+    message.len() + size_of::<String>()
 }
 
 fn applies(rule: &Rule, kind: &str, value: &Value) -> bool {
@@ -189,6 +216,20 @@ mod tests {
             reader.line(line);
         }
         reader.finish()
+    }
+
+    #[test]
+    fn of_endless_talk_the_last_is_kept_and_all_of_it_counted() {
+        let mut spoken = Spoken::default();
+        for n in 0..100u32 {
+            spoken.keep(format!("{n} {}", "a".repeat(1 << 20)));
+        }
+        assert!((15..=32).contains(&spoken.messages.len()), "{}", spoken.messages.len());
+        assert!(spoken.messages.last().unwrap().starts_with("99 "));
+        assert_eq!(spoken.said, 100);
+        assert_eq!(spoken.kept, spoken.messages.iter().map(|message| cost(message)).sum::<usize>());
+        spoken.keep("b".repeat(3 * TEXT_MAX));
+        assert_eq!(spoken.messages.len(), 1, "the last is kept whatever it takes");
     }
 
     #[test]

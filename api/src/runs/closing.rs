@@ -105,7 +105,7 @@ impl Closing {
         });
         let metrics = json!({
             "stdout_bytes": recording.bytes.0, "stderr_bytes": recording.bytes.1,
-            "messages": recording.spoken.messages.len(), "unparsed_lines": recording.spoken.unparsed,
+            "messages": recording.spoken.said, "unparsed_lines": recording.spoken.unparsed,
         });
         let diagnostics = match recording.spoken.unparsed {
             0 => String::new(),

@@ -7,6 +7,7 @@ use super::{RunFolder, Stream};
 use crate::{
     engines::output::{Reader, Spoken},
     events::{Draft, Mark, RawRef, Writer, kind},
+    excerpt::excerpt,
     time::{now_ms, rfc3339},
 };
 use bytes::Bytes;
@@ -179,31 +180,21 @@ impl Recorder {
         let text = String::from_utf8_lossy(line);
         let read = if stream == Stream::Stdout { reader.line(&text) } else { Default::default() };
         if let Some(kind) = &read.structured {
-            self.rasp(kind, &Value::String(shortened(&text).0), raw);
+            self.rasp(kind, &Value::String(excerpt(&text, EVENT_LINE).to_owned()), raw);
         } else {
             tail.push(&text);
         }
         let (kind, data) = match read.message {
             Some(message) => (kind::MESSAGE, json!({"text": message})),
             None => {
-                let (line, cut) = shortened(&text);
+                let line = excerpt(&text, EVENT_LINE);
+                let cut = line.len() < text.len();
                 let kind = if stream == Stream::Stderr { kind::STDERR } else { kind::STDOUT };
                 (kind, if cut { json!({"line": line, "truncated": true}) } else { json!({"line": line}) })
             }
         };
         drafts.push(Draft { at: now_ms(), kind, data, raw: Some(raw) });
     }
-}
-
-fn shortened(text: &str) -> (String, bool) {
-    if text.len() <= EVENT_LINE {
-        return (text.to_owned(), false);
-    }
-    let mut end = EVENT_LINE;
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    (text.get(..end).unwrap_or_default().to_owned(), true)
 }
 
 /// A log of JSON lines, kept beside the events for older tools: a line that cannot be written is left out. What counts are
@@ -254,7 +245,7 @@ struct Tail(String);
 
 impl Tail {
     fn push(&mut self, line: &str) {
-        self.0.push_str(line.get(..2000).unwrap_or(line));
+        self.0.push_str(excerpt(line, 2000));
         self.0.push('\n');
         if self.0.len() > 8192 {
             let mut cut = self.0.len() - 4096;

@@ -3,11 +3,15 @@
 //! An input property is a file unless its `x-input-source` says `inline`; files are checked for being there, the rest
 //! by the schema. No schema reaches out: remote references are not resolved.
 
+use crate::excerpt::shown;
 use serde_json::{Map, Value};
 use std::{
     fs,
     path::{Path, PathBuf},
 };
+
+/// Most bytes of what is said about one value, which is quoted in it.
+const MESSAGE: usize = 1024;
 
 /// What is wrong, in the order found: `field: message`.
 pub(super) fn errors(schema: &Value, instance: &Value) -> Vec<String> {
@@ -23,7 +27,9 @@ pub(crate) fn findings(schema: &Value, instance: &Value) -> Vec<(String, String)
     };
     let errors = validator.iter_errors(instance).take(20);
     errors
-        .map(|error| (error.instance_path().to_string().trim_start_matches('/').to_owned(), error.to_string()))
+        .map(|error| {
+            (error.instance_path().to_string().trim_start_matches('/').to_owned(), shown(&error.to_string(), MESSAGE))
+        })
         .collect()
 }
 

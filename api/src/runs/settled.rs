@@ -3,8 +3,14 @@
 //! A value: whoever ends a run (its engine, a client, the stop, the next start) makes one, and `finish` writes it.
 
 use super::{RunFolder, outcome};
-use crate::store::{Run, RunStatus};
+use crate::{
+    excerpt::shown,
+    store::{Run, RunStatus},
+};
 use serde_json::{Value, json};
+
+/// Most bytes of an error's message: it stands in lists, and an engine's own words are in it.
+const MESSAGE: usize = 4096;
 
 /// How a run ended, before it is written down.
 #[derive(Debug, Clone)]
@@ -28,7 +34,7 @@ impl SettledRun {
             repair: outcome::RepairLevel::None,
             warnings: Vec::new(),
             validation: Vec::new(),
-            error: Some(json!({"code": code, "message": message.into()})),
+            error: Some(json!({"code": code, "message": shown(&message.into(), MESSAGE)})),
             cache: None,
             recovery: None,
         }
