@@ -288,7 +288,7 @@ fn shown(plan: &Plan) -> protocol::Concurrency {
         max_concurrent: concurrency.max_concurrent,
         max_queue: concurrency.queue,
         binds: concurrency.binding.to_string(),
-        advice: concurrency.binding_term().map(|term| term.change.clone()).unwrap_or_default(),
+        advice: concurrency.advice(),
     }
 }
 
@@ -341,7 +341,7 @@ fn publish(layout: &Layout, plan: &Plan) {
         "max_concurrent": plan.concurrency.max_concurrent,
         "max_queue_size": plan.concurrency.queue,
         "binds": plan.concurrency.binding.to_string(),
-        "advice": plan.concurrency.binding_term().map(|term| term.change.as_str()).unwrap_or_default(),
+        "advice": plan.concurrency.advice(),
     });
     let path = layout.concurrency();
     let text = format!("{value:#}\n");

@@ -181,15 +181,21 @@ impl Concurrency {
         self.terms.iter().find(|term| term.resource == self.binding)
     }
 
+    /// What to change to allow more; every term that binds just as much must be changed too.
+    pub fn advice(&self) -> String {
+        let mut text = self.binding_term().map(|term| term.change.clone()).unwrap_or_default();
+        for also in &self.also_binding {
+            text.push_str(&format!("; so does {also}"));
+        }
+        text
+    }
+
     /// One line for log, banner and status.
     pub fn summary(&self) -> String {
         let runs = if self.max_concurrent == 1 { "run" } else { "runs" };
         let mut text = format!("{} concurrent {runs}; {} binds", self.max_concurrent, self.binding);
         if let Some(term) = self.binding_term() {
-            text.push_str(&format!(": {}; for more: {}", term.inputs, term.change));
-        }
-        for also in &self.also_binding {
-            text.push_str(&format!("; so does {also}"));
+            text.push_str(&format!(": {}; for more: {}", term.inputs, self.advice()));
         }
         text
     }

@@ -17,3 +17,4 @@ mod probes;
 mod resize;
 mod signals;
 mod stop;
+mod surroundings;

@@ -132,6 +132,7 @@ fn a_limit_below_one_run_is_a_warning() {
 #[test]
 fn equal_terms_are_all_named() {
     let found = concurrency(&Inputs { cpus: value(1, "x"), memory_available: value(GIB, "y"), ..large() }, &policy());
+    assert!(found.advice().ends_with("; so does cpu"), "one change alone would change nothing: {}", found.advice());
     assert_eq!((found.binding, found.also_binding), (Resource::Memory, vec![Resource::Cpu]));
 }
 
