@@ -10,13 +10,13 @@ import shutil
 import tarfile
 
 from . import host
+from .machine import HERE
 from .shell import run, timed
 
 TAG = "node:24-bookworm-slim"
 SUITE = "bookworm"
 NODE_MAJOR = "24"
 NPM_MAJOR = "11"
-ARCH = {"x86_64": "x64", "aarch64": "arm64"}[os.uname().machine]
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 
 # The official image's entry point: words that are no command are arguments of node.
@@ -37,36 +37,50 @@ def chosen(engine, variable):
     return tag
 
 
-def ensure(engine):
-    """The tag of a base image that `engine` has."""
+def ensure(engine, machine=HERE):
+    """The tag of a base image for `machine` that `engine` has."""
     given = chosen(engine, "SKILL_INIT_TEST_BASE_IMAGE")
     if given:
         return given
     if not engine.has_image(TAG):
         host.need(["mmdebstrap", "npm"])
-        tarball = host.CACHE / f"base-{SUITE}-node{NODE_MAJOR}.tar"
+        tarball = host.CACHE / f"{machine.own('base')}-{SUITE}-node{NODE_MAJOR}.tar"
         if not tarball.exists():
-            timed("base image", lambda: _make(tarball))
-        changes = ["ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                   'ENTRYPOINT ["docker-entrypoint.sh"]', 'CMD ["node"]']
-        if host.extra_authorities():
-            changes += [f"ENV {name}={BUNDLE}" for name in ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "PIP_CERT")]
-        flags = [word for change in changes for word in ("--change", change)]
-        timed("docker import", lambda: engine.docker("import", *flags, tarball, TAG, timeout=600))
+            timed("base image", lambda: _make(tarball, machine))
+        timed("base image into the engine", lambda: _load(engine, tarball, machine))
         tarball.unlink()
     return TAG
 
 
-def _make(tarball):
-    root = host.CACHE / "base-root"
+def _load(engine, tarball, machine):
+    changes = ["ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+               'ENTRYPOINT ["docker-entrypoint.sh"]', 'CMD ["node"]']
+    if host.extra_authorities():
+        changes += [f"ENV {name}={BUNDLE}" for name in ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "PIP_CERT")]
+    if machine == HERE:
+        flags = [word for change in changes for word in ("--change", change)]
+        engine.docker("import", *flags, tarball, TAG, timeout=600)
+        return
+    # `docker import` (20.10) writes this machine's architecture into an image, whatever its --platform says.
+    folder = host.clean_dir(host.CACHE / machine.own("base-context"))
+    os.link(tarball, folder / "base.tar")
+    (folder / "Dockerfile").write_text("\n".join(["FROM scratch", "ADD base.tar /", *changes, ""]), encoding="utf-8")
+    engine.docker("build", "--platform", machine.platform, "-t", TAG, folder, timeout=600)
+    shutil.rmtree(folder)
+
+
+def _make(tarball, machine):
+    root = host.CACHE / machine.own("base-root")
     if root.exists():
         shutil.rmtree(root)
     run(["mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--include=apt",
+         # Whoever wants another machine has seen to QEMU.
+         f"--architectures={machine.debian}", "--skip=check/qemu",
          "--aptopt=Acquire::Languages \"none\"", "--dpkgopt=path-exclude=/usr/share/man/*",
          "--dpkgopt=path-exclude=/usr/share/locale/*", "--dpkgopt=path-exclude=/usr/share/doc/*",
          SUITE, root, *host.sources(SUITE)], timeout=1800)
     _authorities(root)
-    _node(root)
+    _node(root, machine)
     run(["chroot", root, "groupadd", "--gid", "1000", "node"])
     run(["chroot", root, "useradd", "--uid", "1000", "--gid", "node", "--shell", "/bin/bash", "--create-home", "node"])
     script = root / "usr/local/bin/docker-entrypoint.sh"
@@ -96,10 +110,10 @@ def _authorities(root):
         shutil.copy(pathlib.Path(BUNDLE).resolve(), root / BUNDLE.lstrip("/"))
 
 
-def _node(root):
+def _node(root, machine):
     """/usr/local as the official image has it: node, npm, npx."""
-    packs = host.clean_dir(host.CACHE / "npm-packs")
-    wanted = {"node": f"node-linux-{ARCH}@{NODE_MAJOR}", "npm": f"npm@{NPM_MAJOR}"}
+    packs = host.clean_dir(host.CACHE / machine.own("npm-packs"))
+    wanted = {"node": f"node-linux-{machine.node}@{NODE_MAJOR}", "npm": f"npm@{NPM_MAJOR}"}
     for name in wanted.values():
         run(["npm", "pack", "--silent", name], cwd=packs, timeout=600)
     node_pack = next(packs.glob("node-linux-*.tgz"))

@@ -50,9 +50,7 @@ def run_all(world, only=None, out=sys.stdout):
     """Run what `only` (globs or parts of names) selects; returns (passed, failed, skipped)."""
     counts = {"PASS": 0, "FAIL": 0, "SKIP": 0}
     signal.signal(signal.SIGALRM, _alarm)
-    for name, function, limit in ALL:
-        if only and not any(fnmatch.fnmatch(name, part) or part in name for part in only):
-            continue
+    for name, function, limit in _chosen(only):
         start = time.monotonic()
         signal.alarm(limit)
         try:
@@ -73,6 +71,19 @@ def run_all(world, only=None, out=sys.stdout):
         line = " ".join(str(words).split())
         print(f"{verdict} {name}: {line[:700]} [{time.monotonic() - start:.1f} s]", file=out, flush=True)
     return counts["PASS"], counts["FAIL"], counts["SKIP"]
+
+
+def _chosen(only):
+    return [entry for entry in ALL
+            if not only or any(fnmatch.fnmatch(entry[0], part) or part in entry[0] for part in only)]
+
+
+def skip_all(only, reason, out=sys.stdout):
+    """The cases that `only` selects cannot run here; (passed, failed, skipped)."""
+    names = [name for name, _, _ in _chosen(only)]
+    for name in names:
+        print(f"SKIP {name}: {reason}", file=out, flush=True)
+    return 0, 0, len(names)
 
 
 def _explain(fault):

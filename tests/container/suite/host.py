@@ -6,6 +6,7 @@ import os
 import pathlib
 import shutil
 
+from .machine import HERE
 from .shell import CommandError, run, say, timed
 
 REPO = pathlib.Path(__file__).resolve().parents[3]
@@ -85,9 +86,9 @@ def sources(suite):
 class ForeignSuite:
     """Packages of another Debian suite, downloaded with private lists: the machine's own stay as they are."""
 
-    def __init__(self, suite, source=False):
+    def __init__(self, suite, source=False, machine=HERE):
         self.suite = suite
-        self.dir = CACHE / f"apt-{suite}{'-src' if source else ''}"
+        self.dir = CACHE / machine.own(f"apt-{suite}{'-src' if source else ''}")
         (self.dir / "lists/partial").mkdir(parents=True, exist_ok=True)
         (self.dir / "cache/archives/partial").mkdir(parents=True, exist_ok=True)
         lines = sources(suite)
@@ -98,7 +99,8 @@ class ForeignSuite:
                         "-o", f"Dir::Etc::SourceList={self.dir}/sources.list", "-o", "Dir::Etc::SourceParts=/dev/null",
                         "-o", "Dir::Etc::PreferencesParts=/dev/null", "-o", f"Dir::State::Lists={self.dir}/lists",
                         "-o", f"Dir::Cache={self.dir}/cache", "-o", "Acquire::Languages=none",
-                        "-o", "APT::Sandbox::User=root", "-o", "DPkg::Lock::Timeout=300"]
+                        "-o", "APT::Sandbox::User=root", "-o", "DPkg::Lock::Timeout=300",
+                        "-o", f"APT::Architecture={machine.debian}", "-o", f"APT::Architectures={machine.debian}"]
         run(["apt-get", *self.options, "update"], timeout=600)
 
     def download(self, packages, into):

@@ -10,6 +10,7 @@ import pathlib
 import shutil
 
 from . import base, host, rust, ttyd
+from .machine import HERE
 from .shell import CommandError, run, say, timed
 
 TAG = "skill-runner:test"
@@ -19,7 +20,7 @@ WORKERS = host.REPO / "tests/container/workers"
 
 
 def binaries():
-    """A folder with static `skill-init` and `skill-api`."""
+    """A folder with static `skill-init` and `skill-api` of this machine."""
     given = os.environ.get("SKILL_INIT_TEST_BINARIES")
     if given:
         folder = pathlib.Path(given).resolve()
@@ -32,9 +33,9 @@ def binaries():
     return folder
 
 
-def context(from_source=False):
+def context(from_source=False, machine=HERE, ready=None):
     """The build context: what .dockerignore lets through, and nothing of the work tree's rest."""
-    folder = host.clean_dir(host.CACHE / "context")
+    folder = host.clean_dir(host.CACHE / machine.own("context"))
     if from_source:
         shown = run(["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=host.REPO).out
         for name in filter(None, shown.split("\0")):
@@ -44,25 +45,26 @@ def context(from_source=False):
         shutil.copytree(host.REPO / "image", folder / "image", ignore=shutil.ignore_patterns("ttyd"))
         shutil.copytree(host.REPO / "scripts", folder / "scripts")
         shutil.copy(host.REPO / ".dockerignore", folder)
-    shutil.copytree(ttyd.ensure(), folder / "image/ttyd", symlinks=True)
+    shutil.copytree(ttyd.ensure(machine), folder / "image/ttyd", symlinks=True)
     (folder / "target/dist").mkdir(parents=True)
     if not from_source:
-        source = binaries()
+        source = ready or binaries()
         for name in PROGRAMS:
             shutil.copy(source / name, folder / "target/dist")
     return folder
 
 
-def build(engine, from_source=False):
-    """Build the image; returns its tag."""
-    chosen = base.ensure(engine)
-    folder = context(from_source)
+def build(engine, from_source=False, machine=HERE, ready=None):
+    """Build the image, with the binaries of the folder `ready` where that is given; returns its tag."""
+    chosen = base.ensure(engine, machine)
+    folder = context(from_source, machine, ready)
     compiled = [] if from_source else ["BINARIES=prebuilt"]
     builder = [f"RUST_IMAGE={rust.ensure(engine)}"] if from_source else []
     arguments = [f"BASE_IMAGE={chosen}", "TTYD=context", "VERSION=test", *compiled, *builder]
     flags = [word for argument in arguments for word in ("--build-arg", argument)]
     timed("docker build", lambda: engine.docker(
-        "build", "--network", "host", "-f", folder / "image/Dockerfile", "-t", TAG, *flags, folder, timeout=2400))
+        "build", "--platform", machine.platform, "--network", "host", "-f", folder / "image/Dockerfile", "-t", TAG, *flags, folder,
+        timeout=2400))
     if from_source:
         _take_out(engine, folder / "target/dist")
     size = int(engine.docker("image", "inspect", "-f", "{{.Size}}", TAG).text)

@@ -5,11 +5,11 @@ is an ordinary executable: its children inherit nothing. The single thing outsid
 where libwebsockets looks for its event-loop plug-in; without it the server exits although `--version` works.
 """
 
-import os
 import pathlib
 import shutil
 
 from . import host
+from .machine import HERE
 from .shell import run, timed
 
 PREFIX = "/opt/ttyd"
@@ -19,42 +19,39 @@ PACKAGES = ["ttyd", "libwebsockets19t64", "libwebsockets-evlib-uv", "libuv1t64",
 NEEDED = ("libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1", "libutil.so.1", "libresolv.so.2",
           "libnss_files.so.2", "libnss_dns.so.2", "libz.so", "libzstd.so", "libcap.so", "libjson-c.so", "libssl.so",
           "libcrypto.so", "libuv.so", "libwebsockets", "libgcc_s")
-MACHINE = os.uname().machine
-TRIPLET = f"{MACHINE}-linux-gnu"
-LOADER = {"x86_64": "ld-linux-x86-64.so.2", "aarch64": "ld-linux-aarch64.so.1"}[MACHINE]
 
 
-def ensure():
-    """A folder laid out as under /: what image/ttyd holds for `--build-arg TTYD=context`."""
-    tree = host.CACHE / "ttyd"
+def ensure(machine=HERE):
+    """A folder laid out as under / of `machine`: what image/ttyd holds for `--build-arg TTYD=context`."""
+    tree = host.CACHE / machine.own("ttyd")
     if not (tree / "usr/local/bin/ttyd").is_symlink():
         host.need(["patchelf"])
-        timed("ttyd", lambda: _make(tree))
+        timed("ttyd", lambda: _make(tree, machine))
     return tree
 
 
-def _make(tree):
-    work = host.clean_dir(host.CACHE / "ttyd-work")
-    host.ForeignSuite(SUITE).download(PACKAGES, work / "debs")
+def _make(tree, machine):
+    work = host.clean_dir(host.CACHE / machine.own("ttyd-work"))
+    host.ForeignSuite(SUITE, machine=machine).download(PACKAGES, work / "debs")
     for deb in (work / "debs").glob("*.deb"):
         run(["dpkg-deb", "-x", deb, work / "x"])
     out = work / "out"
     lib, binaries = out / PREFIX.lstrip("/") / "lib", out / PREFIX.lstrip("/") / "bin"
     lib.mkdir(parents=True)
     binaries.mkdir(parents=True)
-    for path in (work / "x/usr/lib" / TRIPLET).iterdir():
+    for path in (work / "x/usr/lib" / machine.triplet).iterdir():
         if path.name.startswith(NEEDED):
             shutil.copy2(path, lib / path.name, follow_symlinks=False)
-    loader = next(p for p in (work / "x").rglob(LOADER) if p.is_file())
-    shutil.copy(loader.resolve(), lib / LOADER)
-    (lib / LOADER).chmod(0o755)
+    loader = next(p for p in (work / "x").rglob(machine.loader) if p.is_file())
+    shutil.copy(loader.resolve(), lib / machine.loader)
+    (lib / machine.loader).chmod(0o755)
     shutil.copy(work / "x/usr/bin/ttyd", binaries / "ttyd")
     rpath = ["--force-rpath", "--set-rpath", f"{PREFIX}/lib"]
-    run(["patchelf", "--set-interpreter", f"{PREFIX}/lib/{LOADER}", *rpath, binaries / "ttyd"])
+    run(["patchelf", "--set-interpreter", f"{PREFIX}/lib/{machine.loader}", *rpath, binaries / "ttyd"])
     for path in lib.iterdir():
-        if not path.is_symlink() and not path.name.startswith((LOADER, "libc.so")):
+        if not path.is_symlink() and not path.name.startswith((machine.loader, "libc.so")):
             run(["patchelf", *rpath, path])
-    plugin = out / "usr/lib" / TRIPLET / "libwebsockets-evlib_uv.so"
+    plugin = out / "usr/lib" / machine.triplet / "libwebsockets-evlib_uv.so"
     plugin.parent.mkdir(parents=True)
     plugin.symlink_to(f"{PREFIX}/lib/libwebsockets-evlib_uv.so")
     (out / "usr/local/bin").mkdir(parents=True)
