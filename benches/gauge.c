@@ -16,6 +16,8 @@
      signal   N signals to the init: median until the command's handler (nanoseconds)
      restart  N kills of the command: median until it runs again (microseconds; only with --service)
      stop     TERM to the init until its exit, with a command that obeys (microseconds)
+     stubborn TERM to the init until its exit, with a command that ignores it: how much later than N milliseconds
+              of grace (microseconds)
      fleet    N services in one configuration: exec of the init until the last one runs, kill of one until it
               runs again, TERM until the exit (microseconds)
      http     exec of the init until GET / on 127.0.0.1:N answers 200 (microseconds) */
@@ -123,6 +125,7 @@ static int child(void) {
         return 0;
     }
     signal(SIGUSR1, handler);
+    if (strcmp(measure, "stubborn") == 0) signal(SIGTERM, SIG_IGN);
     shared->command = getpid();
     atomic_fetch_add(&shared->starts, 1);
     atomic_store(&shared->ready, 1);
@@ -406,12 +409,12 @@ int main(int argc, char **argv) {
         printf("start_us=%.0f restart_us=%.0f stop_us=%.0f code=%d\n", started / 1e3, again / 1e3, (now() - start) / 1e3,
                WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
         ended = 1;
-    } else if (strcmp(measure, "stop") == 0) {
+    } else if (strcmp(measure, "stop") == 0 || strcmp(measure, "stubborn") == 0) {
         pause_us(100000);
-        uint64_t start = now();
+        uint64_t start = now(), grace = strcmp(measure, "stubborn") == 0 ? shared->n * 1000000u : 0;
         kill(init, SIGTERM);
         while (waitpid(init, &status, WNOHANG) == 0 && now() - start < 20000000000u) pause_us(20);
-        printf("stop_us=%.0f code=%d\n", (now() - start) / 1e3, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+        printf("stop_us=%.0f code=%d\n", ((double)(now() - start) - grace) / 1e3, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
         ended = 1;
     } else {
         fprintf(stderr, "gauge: no measure %s\n", measure);

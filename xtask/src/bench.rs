@@ -177,7 +177,11 @@ fn measure_all(root: &Path, work: &Path, binary: &Path, plan: &Plan) -> Result<(
         each(&label, 3, &mut results, &|subject| bares(subject) || subject.is_ours(), &["orphans", &number(*count)]);
     }
     let exits: Vec<usize> = bare.iter().map(|subject| exit_contract(subject, work)).collect();
-    let services = Services { fleets: fleets(binary, work, &gauge, plan)?, http: http(binary, work, &gauge, plan) };
+    let services = Services {
+        fleets: fleets(binary, work, &gauge, plan)?,
+        http: http(binary, work, &gauge, plan),
+        late: late(binary, work, &gauge, plan)?,
+    };
     Ok((
         table::tables(&bare, &supervisors, &results, &exits, &services, plan),
         picture::svg(&bare, &supervisors, &results),
@@ -190,6 +194,8 @@ struct Services {
     fleets: Vec<(usize, Readings)>,
     /// Milliseconds until `GET /`.
     http: Option<f64>,
+    /// Milliseconds after its grace that a service which ignores TERM has gone, and the init with it: the worst.
+    late: Option<f64>,
 }
 
 fn fleets(binary: &Path, work: &Path, gauge: &Path, plan: &Plan) -> Result<Vec<(usize, Readings)>, String> {
@@ -208,6 +214,21 @@ fn fleets(binary: &Path, work: &Path, gauge: &Path, plan: &Plan) -> Result<Vec<(
         out.push((count, readings));
     }
     Ok(out)
+}
+
+fn late(binary: &Path, work: &Path, gauge: &Path, plan: &Plan) -> Result<Option<f64>, String> {
+    let grace = subjects::GRACE_MS.to_string();
+    let subject = subjects::entrypoint(binary, work, "stubborn", &subjects::stubborn(work, gauge)?, &[]);
+    let mut worst: Option<f64> = None;
+    for _ in 0..plan.rounds {
+        match gauge_once(gauge, plan, &subject, &["stubborn", &grace]) {
+            Ok(reading) => {
+                worst = reading.get("stop_us").map(|us| us / 1000.0).into_iter().chain(worst).reduce(f64::max)
+            }
+            Err(reason) => eprintln!("a stubborn service: {reason}"),
+        }
+    }
+    Ok(worst)
 }
 
 /// `None` where there is no embedded worker beside the binary.

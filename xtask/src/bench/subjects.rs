@@ -198,9 +198,21 @@ pub(super) fn entrypoint(
     Subject { name: name.to_owned(), program: binary.to_owned(), argv, env, service: true, start_only: false }
 }
 
+/// What a stubborn service gets between TERM and KILL.
+pub(super) const GRACE_MS: u64 = 300;
+
 /// A configuration with `count` services that do nothing.
 pub(super) fn fleet(work: &Path, gauge: &Path, count: usize) -> Result<PathBuf, String> {
-    let file = work.join(format!("fleet-{count}.toml"));
+    configuration(work, &format!("fleet-{count}.toml"), gauge, count, "")
+}
+
+/// One service with a grace of its own.
+pub(super) fn stubborn(work: &Path, gauge: &Path) -> Result<PathBuf, String> {
+    configuration(work, "stubborn.toml", gauge, 1, &format!("stop_grace = \"{GRACE_MS}ms\"\n"))
+}
+
+fn configuration(work: &Path, name: &str, gauge: &Path, count: usize, more: &str) -> Result<PathBuf, String> {
+    let file = work.join(name);
     let mut text = String::new();
     for n in 0..count {
         let _ = writeln!(
@@ -208,7 +220,7 @@ pub(super) fn fleet(work: &Path, gauge: &Path, count: usize) -> Result<PathBuf, 
             "[service.gauge-{n}]\ncommand = [\"{}\", \"child\"]\nrestart = \"always\"\n",
             gauge.display()
         );
-        let _ = writeln!(text, "backoff = {{ initial = \"0s\" }}\nbudget = {{ restarts = 1000000 }}\n");
+        let _ = writeln!(text, "backoff = {{ initial = \"0s\" }}\nbudget = {{ restarts = 1000000 }}\n{more}");
     }
     fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))?;
     Ok(file)

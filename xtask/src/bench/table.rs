@@ -1,6 +1,9 @@
 //! The tables of docs/performance.md.
 
-use super::{Plan, Readings, Services, subjects::Subject};
+use super::{
+    Plan, Readings, Services,
+    subjects::{GRACE_MS, Subject},
+};
 use std::{fmt::Write, fs};
 
 pub(super) fn median(values: Option<&Vec<f64>>) -> Option<f64> {
@@ -128,6 +131,14 @@ pub(super) fn tables(
         let each = |name: &str| plain(value(name).map(|us| us / *count as f64), 0);
         let again = plain(value("fleet.restart_us").map(|us| us / 1000.0), 1);
         let _ = writeln!(text, "| {count} | {} | {again} | {} |", each("fleet.start_us"), each("fleet.stop_us"));
+    }
+    if let Some(ms) = services.late {
+        let _ = writeln!(
+            text,
+            "\nA service that ignores TERM is killed when its grace of {GRACE_MS} ms is over: it and the init have gone {ms:.1} ms after \
+             that, at the latest of {} rounds.",
+            plan.rounds
+        );
     }
     if let Some(ms) = services.http {
         let _ = writeln!(
