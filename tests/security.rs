@@ -104,10 +104,22 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        // With --kill-child the namespace goes too.
+        // unshare's --kill-child is a parent-death signal, which setpriv's change of user takes back (prctl(2)): the init
+        // has to be found and ended, and its namespace goes with it.
+        let below = descendants(self.child.id());
         let _ = self.child.kill();
         let _ = self.child.wait();
+        for pid in below {
+            let _ = skill_init::sys::process::kill(pid, libc::SIGKILL);
+        }
     }
+}
+
+/// Every process below this one.
+fn descendants(pid: u32) -> Vec<i32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let children: Vec<u32> = children.split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
+    children.into_iter().flat_map(|pid| i32::try_from(pid).into_iter().chain(descendants(pid))).collect()
 }
 
 #[test]
