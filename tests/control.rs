@@ -19,7 +19,8 @@ use nix::{
 };
 use serde_json::Value;
 use std::{
-    os::unix::process::CommandExt,
+    io::{BufRead, BufReader, Write},
+    os::unix::{net::UnixListener, process::CommandExt},
     path::PathBuf,
     process::{Child, Command, Stdio},
 };
@@ -181,4 +182,23 @@ fn nobody_there_is_69_and_unhealthy_is_1() {
     assert_eq!(ask(&["wait", "--timeout", "10ms"]), Some(69));
     assert_eq!(ask(&["health"]), Some(1));
     assert_eq!(ask(&["health", "--live", "--ready"]), Some(2));
+}
+
+#[test]
+fn an_answer_that_fits_no_question_is_a_fault_of_the_program_70() {
+    let dir = tempfile::tempdir().unwrap();
+    let socket = dir.path().join("control.sock");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut line = String::new();
+        BufReader::new(&stream).read_line(&mut line).unwrap();
+        stream.write_all(b"{\"response\":\"health\",\"ok\":true,\"reasons\":[]}\n").unwrap();
+        line
+    });
+    let output = Command::new(BINARY).arg("reload").arg("--socket").arg(&socket).output().unwrap();
+    assert!(server.join().unwrap().contains("reload"));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(70), "{said}");
+    assert!(said.contains("unexpected answer"), "{said}");
 }

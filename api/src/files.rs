@@ -107,11 +107,28 @@ pub fn open_inside(root: &Path, relative: &str) -> io::Result<File> {
 
 /// The bytes of a small regular file, at most 8 MiB. A FIFO that an agent put in its place is an error, not a wait.
 pub fn read_small(path: &Path) -> io::Result<Vec<u8>> {
-    const MOST: u64 = 8 << 20;
     let file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
+    small(file)
+}
+
+/// The same below `root`, as [`open_inside`] opens it: `None` where nothing of that name is there.
+pub fn read_small_inside(root: &Path, relative: &str) -> io::Result<Option<Vec<u8>>> {
+    match open_inside(root, relative) {
+        Ok(file) => small(file).map(Some),
+        // A link that leads out, a FIFO: there, and not to be read.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match root.join(relative).symlink_metadata() {
+            Err(missing) if missing.kind() == io::ErrorKind::NotFound => Ok(None),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file of its folder")),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+fn small(file: File) -> io::Result<Vec<u8>> {
+    const MOST: u64 = 8 << 20;
     let mut bytes = Vec::new();
     if io::Read::read_to_end(&mut io::Read::take(file, MOST + 1), &mut bytes)? as u64 > MOST {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 8 MiB"));

@@ -19,12 +19,15 @@ pub use shape::{Entries, Kind, Shape};
 pub use trust::{Trust, TrustLock};
 pub use version::Version;
 
-use crate::settings::Mistake;
+use crate::settings::{FileProblem, Files, Mistake, SystemFiles};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
+
+/// The built-in table has 20 KiB.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// Every engine, in the order of the reports.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,8 +50,8 @@ pub enum CatalogueError {
     Read {
         /// The file.
         path: PathBuf,
-        /// errno.
-        source: std::io::Error,
+        /// Missing, no regular file, too large.
+        source: FileProblem,
     },
     /// It is not what an engine table is.
     #[error("the engine table {path} is not understood; its form is that of docs/agents.md{}", listed(mistakes))]
@@ -64,8 +67,10 @@ impl Catalogue {
     /// The built-in table, with the file laid over it where there is one.
     pub fn load(file: Option<&Path>) -> Result<Self, CatalogueError> {
         let Some(path) = file else { return Ok(Self::built_in()) };
-        let text =
-            std::fs::read_to_string(path).map_err(|source| CatalogueError::Read { path: path.to_owned(), source })?;
+        let failed = |source| CatalogueError::Read { path: path.to_owned(), source };
+        let bytes = SystemFiles::at("/").read(path, MOST_BYTES).map_err(failed)?;
+        let text = String::from_utf8(bytes)
+            .map_err(|_| failed(FileProblem::Io { reason: "it is not UTF-8 text".to_owned() }))?;
         read::over(&text, &path.display().to_string())
             .map_err(|mistakes| CatalogueError::Parse { path: path.to_owned(), mistakes })
     }
@@ -201,6 +206,21 @@ mod tests {
         let table = Catalogue::merged("[engine.iflow]\nunavailable = \"\"\n").unwrap();
         assert_eq!(table.get("iflow").unwrap().unavailable, None);
         assert!(Catalogue::built_in().get("iflow").unwrap().unavailable.is_some());
+    }
+
+    #[test]
+    fn a_table_that_is_a_pipe_or_has_no_end_is_told_of_and_waited_for_by_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let huge = dir.path().join("huge");
+        std::fs::File::create(&huge).unwrap().set_len(MOST_BYTES + 1).unwrap();
+        for (path, words) in
+            [(&pipe, "not a regular file"), (&huge, "larger than"), (&dir.path().join("none"), "no such file")]
+        {
+            let told = Catalogue::load(Some(path)).unwrap_err().to_string();
+            assert!(told.contains(words) && told.contains("SKILL_INIT_CATALOGUE"), "{told}");
+        }
     }
 
     #[test]

@@ -331,8 +331,14 @@ fn apply_files(wanted: &apply::Wanted) -> Result<Vec<String>, Exit> {
     let report = apply::prepare(wanted);
     report.done().iter().for_each(|line| tracing::info!("{line}"));
     let warnings = report.warnings();
-    warnings.iter().for_each(|line| tracing::warn!("{line}"));
-    report.fatal().map_or(Ok(warnings), Err)
+    let Some(exit) = report.fatal() else {
+        warnings.iter().for_each(|line| tracing::warn!("{line}"));
+        return Ok(warnings);
+    };
+    // Whatever level is logged: this is why there is no container.
+    warnings.iter().for_each(|line| tracing::error!("{line}"));
+    tracing::error!(code = exit.0, "the start ends here: without what is required nothing could run");
+    Err(exit)
 }
 
 /// `<data>/concurrency.json`: how a running worker learns of a plan that changed. Written only where it differs.

@@ -228,7 +228,11 @@ fn stop_signal(reader: &mut Reader<'_>) -> Option<i32> {
         Data::Int(number) => number.to_string(),
         _ => reader.text("stop_signal")?,
     };
-    reader.good("stop_signal", signal::parse(&text))
+    let stops = |number| match number {
+        libc::SIGSTOP | libc::SIGCONT => Err(format!("{text} ends no process; use TERM, INT or QUIT")),
+        number => Ok(number),
+    };
+    reader.good("stop_signal", signal::parse(&text).and_then(stops))
 }
 
 fn backoff(reader: &mut Reader<'_>) -> BackoffOverride {

@@ -34,6 +34,15 @@ fn expect(mistakes: &[String], needles: &[&str]) {
 }
 
 #[test]
+fn a_stop_signal_is_one_that_can_end_a_process() {
+    for signal in ["STOP", "CONT", "19"] {
+        let toml = format!("[service.a]\ncommand = [\"x\"]\nstop_signal = \"{signal}\"\n");
+        expect(&wrong(&toml), &["ends no process; use TERM, INT or QUIT"]);
+    }
+    load(&[], "[service.a]\ncommand = [\"x\"]\nstop_signal = \"RTMIN+3\"\n").unwrap();
+}
+
+#[test]
 fn every_default_parses_and_survives_the_way_to_text_and_back() {
     let settings = Settings::load(&Environment::default()).unwrap();
     for spec in keys::ALL {

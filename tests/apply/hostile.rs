@@ -59,6 +59,15 @@ fn a_data_folder_that_cannot_be_made_ends_with_73_and_one_line() {
 }
 
 #[test]
+fn a_start_that_ends_with_73_says_why_however_little_is_logged() {
+    let v = Volume::new();
+    v.write("data", "a file");
+    let ended = v.command("entrypoint").env("SKILL_INIT_LOG", "error").assert().code(73);
+    let said = String::from_utf8_lossy(&ended.get_output().stderr).into_owned();
+    assert!(said.contains("it is a regular file, not a folder") && said.contains("the start ends here"), "{said}");
+}
+
+#[test]
 fn an_agent_home_that_cannot_be_made_is_said_once_and_the_start_goes_on() {
     let v = Volume::new();
     v.write("cache", "a file");

@@ -16,18 +16,8 @@ use toml_edit::{DocumentMut, TableLike};
 /// Writes what the engine reads from the run's folder; gives the arguments that carry the rest.
 pub(crate) fn write(engine: &Engine, skill: &Path, run: &Path) -> io::Result<Vec<String>> {
     let Some(config) = &engine.run_config else { return Ok(Vec::new()) };
-    let asset = match config.asset.as_ref().map(|name| skill.join("assets").join(name)) {
-        Some(path) => match fs::read(&path) {
-            Ok(bytes) => Some((path, bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
-        },
-        None => None,
-    };
-    let own = match &asset {
-        Some((path, bytes)) => {
-            parse(config.format, bytes).map_err(|why| invalid(format!("{} {why}", path.display())))?
-        }
+    let own = match &config.asset {
+        Some(name) => own_layer(config.format, skill, &format!("assets/{}", name.display()))?,
         None => Asset::Json(Map::new()),
     };
     match (config.form, &config.path) {
@@ -37,6 +27,16 @@ pub(crate) fn write(engine: &Engine, skill: &Path, run: &Path) -> io::Result<Vec
         }
         (RunConfigForm::File, None) => Ok(Vec::new()),
         (RunConfigForm::Arguments, _) => arguments(config, &own),
+    }
+}
+
+/// A skill is somebody else's: its file is read inside its folder, bounded, and never waited for.
+fn own_layer(format: Format, skill: &Path, relative: &str) -> io::Result<Asset> {
+    let named = |why: String| invalid(format!("{} {why}", skill.join(relative).display()));
+    match files::read_small_inside(skill, relative) {
+        Ok(Some(bytes)) => parse(format, &bytes).map_err(named),
+        Ok(None) => Ok(Asset::Json(Map::new())),
+        Err(error) => Err(named(format!("cannot be read: {error}"))),
     }
 }
 
@@ -216,6 +216,19 @@ mod tests {
         }
         fn written(&self, path: &str) -> String {
             fs::read_to_string(self.0.path().join("run").join(path)).unwrap()
+        }
+    }
+
+    #[test]
+    fn a_layer_that_is_a_pipe_or_a_link_out_of_the_skill_is_neither_waited_for_nor_read() {
+        let pipe: fn(&Path) = |path| nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let link: fn(&Path) = |path| std::os::unix::fs::symlink("/proc/self/environ", path).unwrap();
+        let folder: fn(&Path) = |path| fs::create_dir(path).unwrap();
+        for (what, put) in [("a pipe", pipe), ("a link", link), ("a folder", folder)] {
+            let skill = Skill::new(&[]);
+            put(&skill.0.path().join("assets/codex_config.toml"));
+            let told = skill.write("codex").unwrap_err().to_string();
+            assert!(told.contains("codex_config.toml cannot be read") && !told.contains("PATH="), "{what}: {told}");
         }
     }
 
