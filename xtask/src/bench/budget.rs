@@ -6,7 +6,10 @@
 use super::{Plan, Readings, add, compile, gauge_once, subjects, table::median};
 use std::{
     env, fs,
+    net::TcpListener,
     path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
 };
 
 const USAGE: &str = "usage: cargo xtask budget [--bin PATH]";
@@ -73,5 +76,36 @@ fn measure(root: &Path, work: &Path, binary: &Path) -> Result<Vec<(&'static str,
     ));
     let quiet = subjects::without_tick(subjects::entrypoint(binary, work, "supervisor", &config, &[]));
     rows.push(("supervisor wake-ups in 5 s, slow tick off", ask(&quiet, &["idle", "5"], "wakeups")?, 0.0));
+    rows.push(("init beside its real worker and gateway, proportional, KiB", whole(binary, work)?, SUPERVISOR_PSS_KIB));
     Ok(rows)
+}
+
+/// The init's own proportional set, three seconds after it, the embedded worker and the gateway are ready.
+#[expect(clippy::disallowed_methods, reason = "a developer task has no supervisor: it just waits for its children")]
+fn whole(binary: &Path, work: &Path) -> Result<f64, String> {
+    let free = || {
+        let listener = TcpListener::bind("127.0.0.1:0").map_err(|error| format!("no free port: {error}"))?;
+        listener.local_addr().map(|address| address.port()).map_err(|error| error.to_string())
+    };
+    let (port, gateway) = (free()?.to_string(), format!("127.0.0.1:{}", free()?));
+    let ours = |word: &str| {
+        let mut command = Command::new(binary);
+        command.arg(word).arg("--dir").arg(work.join("whole")).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    };
+    let settings = [("PORT", port.as_str()), ("SKILL_INIT_HTTP_ADDR", &gateway)];
+    let quiet = [("SKILL_INIT_API_HOST", "127.0.0.1"), ("SKILL_INIT_TTYD", "off"), ("SKILL_INIT_ENSURE", "off")];
+    let failed = |error: std::io::Error| format!("{}: {error}", binary.display());
+    let mut init = ours("local").envs(settings).envs(quiet).spawn().map_err(failed)?;
+    let ready = ours("wait").args(["--ready", "--timeout", "60s"]).status();
+    std::thread::sleep(Duration::from_secs(3));
+    let rollup = fs::read_to_string(format!("/proc/{}/smaps_rollup", init.id()));
+    let _ = Command::new("kill").arg(init.id().to_string()).status();
+    let _ = init.wait();
+    if !ready.map_err(failed)?.success() {
+        return Err("the init beside its real worker did not become ready".to_owned());
+    }
+    let rollup = rollup.map_err(failed)?;
+    let kib = rollup.lines().find_map(|line| line.strip_prefix("Pss:")?.trim().strip_suffix("kB")?.trim().parse().ok());
+    kib.ok_or_else(|| "smaps_rollup has no Pss".to_owned())
 }
