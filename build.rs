@@ -1,7 +1,7 @@
 //! The built-in table of engines as JSON, made of `src/agents/catalogue/engines.toml` at build time.
 //!
-//! Every start reads the table, and JSON is read ten times as fast as TOML with its comments and positions: that is a tenth
-//! of the whole start. The TOML file stays the source; a test compares the two.
+//! Every start reads the table, and reading TOML with its comments and positions was a visible part of it. The TOML file stays
+//! the source; a test compares the two.
 
 use std::{env, error::Error, fs, path::Path};
 
