@@ -185,7 +185,7 @@ pub fn ask(engine: &Engine, path: PathBuf, around: Surroundings<'_>) -> Found {
 /// What a CLI did instead of answering.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// Nothing, in time.
+    /// Nothing, in time, or it was killed from outside (the OOM killer): that says nothing about the CLI.
     #[error("{0}")]
     Silent(String),
     /// Something else.
@@ -201,7 +201,9 @@ pub fn version(engine: &Engine, path: &Path, around: Surroundings<'_>) -> Result
     let mut job = Job::new(path, &["--version"], &env, around.deadline);
     job.cwd = Some(home.path().to_owned());
     let outcome = run::run(&job, around.interrupt, &mut |_| {}).map_err(|e| wrong(e.to_string()))?;
-    if outcome.ended != Ended::Itself {
+    // By signal, or by a shell's word for that of what it had started.
+    let killed = outcome.status.code() == 128 + 9;
+    if outcome.ended != Ended::Itself || killed {
         return Err(Fault::Silent(outcome.how()));
     }
     if !outcome.status.success() {

@@ -270,12 +270,16 @@ impl Installer<'_> {
             place.discard(&staging)?;
             return Ok(answer);
         }
-        let before = place.current();
+        let (before, noted) = (place.current(), place.noted());
         let generation = place.promote(&staging, &version)?;
         place.switch(&generation)?;
         let answer = self.ask(engine).map_err(|fault| {
             let back = match before {
-                Current::Generation(old) => place.switch(&old).and_then(|()| place.discard(&generation.dir)),
+                Current::Generation(old) => place.switch_back(&old, noted.as_ref()).and_then(|()| match fault {
+                    Fault::Wrong(_) => place.discard(&generation.dir),
+                    // It may well run, and somebody may have started it meanwhile: it goes with the next command.
+                    Fault::Silent(_) => Ok(()),
+                }),
                 Current::Absent | Current::Plain | Current::Foreign => Ok(()),
             };
             back.map_or_else(InstallError::from, |()| InstallError::of(fault, Vec::new()))

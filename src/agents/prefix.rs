@@ -204,16 +204,20 @@ impl Place<'_> {
         }
     }
 
+    /// The generation that `previous` names.
+    pub fn noted(&self) -> Option<Generation> {
+        let name = fs::read_link(self.home().join("previous")).ok()?;
+        generation(self.home().join(name)).filter(|g| g.dir.is_dir())
+    }
+
     /// The generation that a rollback goes to: the noted one, else the newest that is not the current one. One
     /// of another version is preferred: after somebody's `npm install -g` of a version that is also kept, going
     /// back to the same version would change nothing.
     pub fn previous(&self) -> Option<Generation> {
         let current = self.current();
         let version = Manifest::read(&self.package()).map(|manifest| manifest.version);
-        let noted =
-            fs::read_link(self.home().join("previous")).ok().and_then(|name| generation(self.home().join(name)));
-        let others: Vec<Generation> = noted
-            .filter(|g| g.dir.is_dir())
+        let others: Vec<Generation> = self
+            .noted()
             .into_iter()
             .chain(self.generations())
             .filter(|g| !matches!(&current, Current::Generation(c) if c.number == g.number))

@@ -211,16 +211,19 @@ def full_disk(registry: Registry) -> None:
             shutil.rmtree(w.dir / "cache/npm-cache", ignore_errors=True)
             (w.dir / "table.toml").write_text("[engine.codex]\ndisk_mib = 0\n")
             filler = w.dir / "filler"
-            # Past the check of the free space, somebody else takes the space while npm works.
+            # Past the check of the free space, somebody else takes the space while npm waits for the package.
+            registry.asked.clear()
+            registry.trouble = {"codex-linux-x64/-/": "hold"}
             process = w.start("upgrade" if old else "ensure", "codex")
-            while process.poll() is None and not list((w.prefix / ".skill-init/staging").glob("*")):
-                time.sleep(0.005)
+            while not registry.asked.wait(0.1):
+                claim(process.poll() is None, "it ended before it asked for the package")
             with filler.open("wb") as file:
                 try:
                     stat = os.statvfs(mount)
                     file.write(b"x" * max(0, stat.f_bavail * stat.f_frsize - 3 * 1024 * 1024))
                 except OSError:
                     pass
+            registry.trouble = {}
             _, err = process.communicate(timeout=PATIENCE)
             claim(process.returncode == 1, f"exit {process.returncode}: {err}")
             if old:
@@ -232,6 +235,7 @@ def full_disk(registry: Registry) -> None:
             outcome(f"disk full while npm unpacks, {'upgrade' if old else 'install'}",
                     "the old CLI answers" if old else "absent, with the reason", "the next command installs it")
         finally:
+            registry.trouble = {}
             subprocess.run(["umount", "-l", mount], check=False)
             shutil.rmtree(mount.parent, ignore_errors=True)
 

@@ -53,6 +53,34 @@ fn one_that_fails_in_its_place_is_switched_back() {
     assert!(world.leftovers().is_empty(), "{:?}", world.leftovers());
 }
 
+/// Who started the new one between the switch and the way back keeps its files; so does `rollback` its goal.
+#[test]
+fn one_whose_last_proof_is_killed_is_switched_back_and_stays_until_the_next_command() {
+    let world = World::with_old();
+    world.agents(&["upgrade", "codex"], true);
+    world.agents(&["upgrade", "codex@1.5.0"], true);
+    world.npm("slain");
+    let words = world.agents(&["upgrade", "codex@3.0.0"], false);
+    assert!(words.contains("it does not answer: signal 9"), "{words}");
+    assert_eq!(world.answer(), "codex-cli 1.5.0");
+    let store = world.path("cache/npm/.skill-init/codex");
+    let kept = || {
+        let mut names: Vec<String> = fs::read_dir(&store)
+            .unwrap()
+            .flatten()
+            .filter(|entry| entry.file_type().unwrap().is_dir())
+            .map(|entry| entry.file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(kept(), ["2-2.0.0", "3-1.5.0", "4-3.0.0"]);
+    world.agents(&["ensure", "codex"], true);
+    assert_eq!(kept(), ["2-2.0.0", "3-1.5.0"]);
+    world.agents(&["rollback", "codex"], true);
+    assert_eq!(world.answer(), NEW);
+}
+
 #[test]
 fn a_rollback_to_one_that_fails_in_its_place_changes_nothing() {
     let world = World::with_old();

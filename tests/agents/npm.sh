@@ -47,13 +47,15 @@ env >> "@HERE@/environment-cli"
 [ -s "$here/../answer" ] || { echo "Error: Missing optional dependency" >&2; exit 1; }
 # A copy that does not like its place: what proves itself in staging may still fail after the switch.
 if [ -e "$here/../homesick" ]; then case $0 in */npm/bin/@BINARY@) echo "Error: not here" >&2; exit 1 ;; esac; fi
+# One that somebody kills there (the OOM killer), which says nothing about the copy.
+if [ -e "$here/../slain" ]; then case $0 in */npm/bin/@BINARY@) kill -9 $$ ;; esac; fi
 case $1 in --version) echo "@WORDS@ $(cat "$here/../answer")" ;; *) exit 2 ;; esac
 CLI
 sed -i "s|@HERE@|$here|; s|@BINARY@|$binary|; s|@WORDS@|$words|" "$package/bin/$binary.js"
 chmod 755 "$package/bin/$binary.js"
 stage 3
 [ "$mode" = stub ] || echo "$printed" > "$package/answer"
-[ "$mode" != homesick ] || : > "$package/homesick"
+case $mode in homesick | slain) : > "$package/$mode" ;; esac
 stage 4
 ln -sf "../lib/node_modules/$name/bin/$binary.js" "$prefix/bin/$binary"
 stage 5

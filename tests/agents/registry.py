@@ -8,6 +8,7 @@ import json
 import random
 import tarfile
 import threading
+import time
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -60,14 +61,14 @@ def packages(version: str, megabytes: int) -> dict[str, bytes]:
 
 
 class Registry:
-    """`trouble` maps a word of the path to what happens there: 404, 500, "hash", "black-hole"."""
+    """`trouble` maps a word of the path to what happens there: 404, 500, "hash", "hold", "black-hole"."""
 
     def __init__(self, versions: list[str], megabytes: int) -> None:
         self.trouble: dict[str, object] = {}
         self.latest = versions[-1]
         self.tarballs = {(name, v): data for v in versions for name, data in packages(v, megabytes).items()}
         self.versions = versions
-        self.release = threading.Event()
+        self.release, self.asked = threading.Event(), threading.Event()
         registry = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -81,6 +82,8 @@ class Registry:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        # Clients are killed here: a connection that breaks is no news.
+        self.server.handle_error = lambda *_: None
         self.url = f"http://127.0.0.1:{self.server.server_port}/"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -108,6 +111,11 @@ class Registry:
         for word, trouble in list(self.trouble.items()):
             if word in path and isinstance(trouble, int):
                 return self.send(request, trouble, b'{"error":"as ordered"}')
+            if word in path and trouble == "hold":
+                # Answered once somebody takes the trouble away.
+                self.asked.set()
+                while self.trouble.get(word) == "hold":
+                    time.sleep(0.01)
             if word in path and trouble == "black-hole":
                 self.release.wait(600)
                 return None

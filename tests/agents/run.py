@@ -59,6 +59,8 @@ def main() -> int:
     args = parser.parse_args()
     known = cases.ALL + sweeps.ALL + (real.ALL + [ready.readiness_with_real_clis] if args.real else [ready.readiness])
     wanted = [case for case in known if args.only in case.__name__]
+    if not wanted:
+        parser.error(f"no case has {args.only!r} in its name; --list shows them")
     if args.list:
         print(*(f"{case.__name__}: {case.__doc__}" for case in wanted), sep="\n")
         return 0

@@ -101,8 +101,10 @@ pub enum InstallError {
         /// npm's words.
         words: Vec<String>,
     },
-    /// It is there and did not answer in time, asked with patience: installing the same once more would not mend that.
-    #[error("it does not answer: {0}; is the machine overloaded? A quarter of that is SKILL_INIT_CHECK_TIMEOUT")]
+    /// It is there and was killed or gave no answer in time, asked with patience: installing the same again mends nothing.
+    #[error(
+        "it does not answer: {0}; is the machine overloaded, or short of memory? SKILL_INIT_CHECK_TIMEOUT gives it time"
+    )]
     Silent(String),
     /// There is no generation to go back to.
     #[error("no earlier generation of {0} is kept; install one with: skill-init agents upgrade {0}@VERSION")]

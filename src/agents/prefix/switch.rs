@@ -40,12 +40,22 @@ impl Place<'_> {
         self.keep_old_paths(to, &manifest)?;
         if let Current::Generation(now) = self.current()
             && now.number != to.number
-            && let Some(name) = now.dir.file_name()
         {
-            self.replace_link(Path::new(name), &self.home().join("previous"))?;
+            self.note(&now)?;
         }
         self.point(to)?;
         self.link_commands(&manifest)
+    }
+
+    /// Takes a switch back: `to` is the current one again, and `previous` what it was then.
+    pub fn switch_back(&self, to: &Generation, noted: Option<&Generation>) -> Result<()> {
+        self.switch(to)?;
+        noted.map_or(Ok(()), |noted| self.note(noted))
+    }
+
+    fn note(&self, previous: &Generation) -> Result<()> {
+        let name = previous.dir.file_name().map_or(previous.dir.as_path(), Path::new);
+        self.replace_link(name, &self.home().join("previous"))
     }
 
     /// Points the package's place at a generation, in one rename.
