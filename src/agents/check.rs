@@ -8,7 +8,7 @@
 use super::{
     catalogue::{Catalogue, Engine, Version},
     environment,
-    run::{self, Ended, Interrupt, Job},
+    run::{self, Interrupt, Job},
 };
 use crate::{layout::Layout, settings::Environment};
 use std::{
@@ -201,9 +201,7 @@ pub fn version(engine: &Engine, path: &Path, around: Surroundings<'_>) -> Result
     let mut job = Job::new(path, &["--version"], &env, around.deadline);
     job.cwd = Some(home.path().to_owned());
     let outcome = run::run(&job, around.interrupt, &mut |_| {}).map_err(|e| wrong(e.to_string()))?;
-    // By signal, or by a shell's word for that of what it had started.
-    let killed = outcome.status.code() == 128 + 9;
-    if outcome.ended != Ended::Itself || killed {
+    if !outcome.ended_by_itself() {
         return Err(Fault::Silent(outcome.how()));
     }
     if !outcome.status.success() {

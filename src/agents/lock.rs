@@ -19,7 +19,10 @@ use nix::{
 use std::{
     fs::{self, OpenOptions},
     io,
-    os::fd::{AsFd, AsRawFd, OwnedFd, RawFd},
+    os::{
+        fd::{AsFd, AsRawFd, OwnedFd, RawFd},
+        unix::fs::OpenOptionsExt,
+    },
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -79,7 +82,9 @@ impl PrefixLock {
             if let Some(parent) = path.parent() {
                 fs::create_dir_all(parent)?;
             }
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map(OwnedFd::from)
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create(true).truncate(false).custom_flags(libc::O_NOFOLLOW);
+            options.open(path).map(OwnedFd::from)
         };
         let refused = |source| LockError::Open { path: path.to_owned(), source };
         let mut file = open().map_err(refused)?;

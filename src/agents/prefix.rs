@@ -232,7 +232,7 @@ impl Place<'_> {
         fs::create_dir_all(&home).map_err(at("cannot make", &home))?;
         let number = self.generations().first().map_or(1, |g| g.number + 1);
         let dir = home.join(format!("{number}-{version}"));
-        tree::sync(staging);
+        tree::sync(staging)?;
         fs::rename(staging, &dir).map_err(at("cannot rename into", &dir))?;
         tree::sync_dir(&home);
         Ok(Generation { dir, number, version: version.to_owned() })

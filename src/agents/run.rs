@@ -106,6 +106,10 @@ impl Outcome {
     pub fn success(&self) -> bool {
         self.ended == Ended::Itself && self.status.success()
     }
+    /// Neither its deadline, nor a stop, nor SIGKILL from outside (the OOM killer; a shell's 137 tells it of its child).
+    pub fn ended_by_itself(&self) -> bool {
+        self.ended == Ended::Itself && self.status.code() != 128 + 9
+    }
     /// How it ended, in words.
     pub fn how(&self) -> String {
         match self.ended {
@@ -375,7 +379,6 @@ mod tests {
         let outcome = sh("sleep 1000 & echo $!", LONG);
         let pid: i32 = outcome.stdout.trim().parse().unwrap();
         assert!(outcome.success());
-        // The kill is under way: wait for the end itself, however it is reaped.
         if let Ok(fd) = pidfd::open(pid) {
             let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
             assert_eq!(poll(&mut fds, PollTimeout::try_from(30_000).unwrap()), Ok(1), "it still runs");

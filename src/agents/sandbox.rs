@@ -130,6 +130,9 @@ pub struct Verdict {
     pub full_auto: bool,
     /// What was run to find out.
     pub raw: Vec<Raw>,
+    /// It holds while nothing changes. Not so where the trial was killed or gave no answer in time: the next check tries anew.
+    #[serde(default)]
+    pub settled: bool,
 }
 
 /// Every verdict: the content of `agent_sandbox.json`.
@@ -190,7 +193,7 @@ pub fn judge(
     for (engine, checked) in engines.iter().zip(checked) {
         let Some((program, answer, _)) = checked.effective() else { continue };
         let identity = identity(program);
-        let kept = known.and_then(|b| b.engines.get(&engine.name)).filter(|v| v.identity == identity);
+        let kept = known.and_then(|b| b.engines.get(&engine.name)).filter(|v| v.identity == identity && v.settled);
         let verdict = match kept {
             Some(verdict) => verdict.clone(),
             None => {
@@ -232,6 +235,7 @@ fn verdict(
         resume_flags,
         full_auto: confined && range.full_auto,
         raw: finding.raw,
+        settled: finding.settled,
     }
 }
 
@@ -253,7 +257,7 @@ mod tests {
         let table = Catalogue::built_in();
         let version_number = Version::find(version).unwrap();
         let range = table.get("codex").unwrap().sandbox_for(version_number).unwrap();
-        let finding = Finding { works, evidence: "tried".to_owned(), raw: Vec::new() };
+        let finding = Finding { works, evidence: "tried".to_owned(), raw: Vec::new(), settled: true };
         verdict(range, finding, mode, version, Path::new("/x"), String::new())
     }
 

@@ -207,6 +207,7 @@ mod tests {
             resume_flags: vec![],
             full_auto: false,
             raw: vec![],
+            settled: true,
         };
         let verdicts = |usable| Verdicts {
             mode: Mode::Auto,

@@ -25,30 +25,11 @@ kernel=$(kernel "$suite") || { note "boot.sh: no kernel of $suite to be had" && 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 root=$work/root
-mkdir -p "$root"/{bin,dev,proc,sys,tmp,run,etc}
+mkdir -p "$root/bin"
 [ -z "$tree" ] || cp -a "$tree/." "$root/"
-cp "$(command -v busybox)" "$root/bin/busybox"
-# Where the tree has merged its folders (bin -> usr/bin) the links land in the right place all the same.
-for applet in sh mount mkdir cat echo ls sleep ln ps seq grep sed awk cut sort dirname printf rm id dd timeout poweroff ip env head \
-    chmod true test uname tr; do ln -sf busybox "$root/bin/$applet"; done
 for bin in "${bins[@]}"; do cp "$bin" "$root/bin/"; done
 cp "$script" "$root/script"
-cat > "$root/init" <<'INIT'
-#!/bin/sh
-export PATH=/bin:/usr/bin:/sbin:/usr/sbin HOME=/
-mount -t proc proc /proc
-mount -t sysfs sys /sys
-mount -t devtmpfs dev /dev 2>/dev/null
-mount -t cgroup2 cgroup2 /sys/fs/cgroup
-for controller in cpu memory pids cpuset; do echo "+$controller" > /sys/fs/cgroup/cgroup.subtree_control; done
-ip link set lo up 2>/dev/null
-echo "@@up"
-sh /script
-echo "@@exit $?"
-poweroff -f
-INIT
-chmod 755 "$root/init"
-(cd "$root" && find . | cpio -o -H newc --quiet | gzip -1) > "$work/initrd.gz"
+initramfs "$root" "$work/initrd.gz"
 
 timeout "${VM_LIMIT:-180}" qemu-system-x86_64 -accel tcg -cpu max -m 1024 -smp 2 -nodefaults -no-user-config -no-reboot \
     -display none -serial stdio -kernel "$kernel/vmlinuz" -initrd "$work/initrd.gz" \

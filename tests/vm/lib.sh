@@ -36,10 +36,11 @@ suite_apt() {
     "${SUITE_TOOL:-apt-get}" "${options[@]}" "$@"
 }
 
-# kernel SUITE: the folder with the cloud kernel of a suite (vmlinuz, version); downloads it once. Non-zero where the suite is gone.
+# kernel SUITE: the folder with the cloud kernel of a suite (vmlinuz, version, modules for a disk with ext4); downloads it once. Non-zero
+# where the suite is gone.
 kernel() {
     local suite=$1 dir=$VM_CACHE/kernel-$1 image extra deb
-    if [ ! -e "$dir/version" ]; then
+    if [ ! -e "$dir/version" ] || [ ! -e "$dir/modules" ]; then
         suite_apt "$suite" check >&2 || return 1
         depends() { SUITE_TOOL=apt-cache suite_apt "$suite" depends "$1" 2>/dev/null | awk '$1 == "Depends:" { print $2 }'; }
         image=$(depends linux-image-cloud-amd64 | grep '^linux-image-' | head -1)
@@ -51,6 +52,10 @@ kernel() {
         (cd "$dir" && suite_apt "$suite" download "$image" $extra >&2)
         for deb in "$dir"/*.deb; do dpkg-deb -x "$deb" "$dir/unpacked"; done
         cp "$(find "$dir/unpacked" -name 'vmlinuz*' -type f | head -1)" "$dir/vmlinuz"
+        rm -rf "$dir/modules" && mkdir "$dir/modules"
+        find "$dir/unpacked" -regextype posix-extended -type f \
+            -regex '.*/(ext4|jbd2|mbcache|crc16|crc32c_generic|virtio[a-z_]*)\.ko(\.xz)?' -exec cp {} "$dir/modules/" \;
+        find "$dir/modules" -name '*.xz' -exec xz -d {} +
         echo "${image#linux-image-}" > "$dir/version"
         rm -rf "$dir/unpacked" "$dir"/*.deb
     fi
@@ -69,4 +74,38 @@ crun_tree() {
         touch "$dir/ready"
     fi
     echo "$dir/root"
+}
+
+# static_binary: builds the init and its worker for the machines (profile quick); prints the init's path.
+static_binary() {
+    local target=x86_64-unknown-linux-gnu
+    (cd "$REPO" && RUSTFLAGS='-C target-feature=+crt-static -C relocation-model=static' \
+        cargo build --quiet --profile quick --target $target --bins -p skill-init -p skill-api >&2)
+    echo "$REPO/target/$target/quick/skill-init"
+}
+
+# initramfs ROOT IMAGE: adds busybox and the machine's own init, which runs ROOT/script, and packs it.
+initramfs() {
+    local root=$1 applet
+    mkdir -p "$root"/{bin,dev,proc,sys,tmp,run,etc}
+    cp "$(command -v busybox)" "$root/bin/busybox"
+    # Where the tree has merged its folders (bin -> usr/bin) the links land in the right place all the same.
+    for applet in sh mount mkdir cat echo ls sleep ln ps seq grep sed awk cut sort dirname printf rm id dd timeout poweroff ip env head \
+        chmod true test uname tr readlink tail find sha256sum mv insmod; do ln -sf busybox "$root/bin/$applet"; done
+    cat > "$root/init" <<'INIT'
+#!/bin/sh
+export PATH=/bin:/usr/bin:/sbin:/usr/sbin HOME=/
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev 2>/dev/null
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+for controller in cpu memory pids cpuset; do echo "+$controller" > /sys/fs/cgroup/cgroup.subtree_control; done
+ip link set lo up 2>/dev/null
+echo "@@up"
+sh /script
+echo "@@exit $?"
+poweroff -f
+INIT
+    chmod 755 "$root/init"
+    (cd "$root" && find . | cpio -o -H newc --quiet | gzip -1) > "$2"
 }

@@ -16,12 +16,7 @@ done
 binary=${1:-}
 [ $# -eq 0 ] || shift
 wanted=" ${*:-5.10 6.1 6.1-lsm 6.12 7.x} "
-if [ -z "$binary" ]; then
-    target=x86_64-unknown-linux-gnu
-    (cd "$REPO" && RUSTFLAGS='-C target-feature=+crt-static -C relocation-model=static' \
-        cargo build --quiet --profile quick --target $target --bins -p skill-init -p skill-api)
-    binary=$REPO/target/$target/quick/skill-init
-fi
+[ -n "$binary" ] || binary=$(static_binary)
 
 worker=$(dirname "$binary")/skill-api
 [ -x "$worker" ] || { note "run.sh: no $worker: the embedded worker belongs beside the init" && exit 2; }

@@ -14,10 +14,12 @@ pub(super) struct Finding {
     pub(super) works: bool,
     pub(super) evidence: String,
     pub(super) raw: Vec<Raw>,
+    /// Another trial would find the same.
+    pub(super) settled: bool,
 }
 
 pub(super) fn find_out(range: &SandboxRange, program: &Path, around: Surroundings<'_>, mode: Mode) -> Finding {
-    let no = |evidence: String| Finding { works: false, evidence, raw: Vec::new() };
+    let no = |evidence: String| Finding { works: false, evidence, raw: Vec::new(), settled: true };
     let Some(mechanism) = &range.mechanism else {
         return no("this engine has no sandbox of its own".to_owned());
     };
@@ -50,7 +52,7 @@ pub(super) fn find_out(range: &SandboxRange, program: &Path, around: Surrounding
     };
     for form in forms {
         match attempt(&form, &path, around) {
-            Ok((result, Trial { ran, leaked })) => {
+            Ok((result, Trial { ran, leaked, settled })) => {
                 let ended_well = result.status == "exit 0";
                 let works = ended_well && ran && !leaked;
                 let evidence = if ended_well && !ran {
@@ -69,10 +71,10 @@ pub(super) fn find_out(range: &SandboxRange, program: &Path, around: Surrounding
                 let understood = ended_well || leaked || !matches!(result.status.as_str(), "exit 2" | "exit 101");
                 raw.push(result);
                 if understood {
-                    return Finding { works, evidence, raw };
+                    return Finding { works, evidence, raw, settled };
                 }
             }
-            Err(reason) => return Finding { works: false, evidence: reason, raw },
+            Err(evidence) => return Finding { works: false, evidence, raw, settled: false },
         }
     }
     let last = raw.last().map(|r| format!("{}: {}", r.status, r.words)).unwrap_or_default();
@@ -80,6 +82,7 @@ pub(super) fn find_out(range: &SandboxRange, program: &Path, around: Surrounding
         works: false,
         evidence: format!("{mechanism}: no known form of its own sandbox is understood: {last}"),
         raw,
+        settled: true,
     }
 }
 
@@ -92,6 +95,8 @@ struct Trial {
     ran: bool,
     /// Its write came through.
     leaked: bool,
+    /// Neither the deadline nor somebody else ended it.
+    settled: bool,
 }
 
 /// Runs one form in a throw-away home.
@@ -121,7 +126,7 @@ fn attempt(form: &[String], path: &str, around: Surroundings<'_>) -> Result<(Raw
     let raw = Raw { command: argv, status: outcome.how(), words, elapsed_ms: outcome.elapsed.as_millis() as u64 };
     let asked = form.iter().any(|word| word == "{command}");
     let ran = !asked || outcome.stdout.lines().any(|line| line.trim() == "refused");
-    Ok((raw, Trial { ran, leaked }))
+    Ok((raw, Trial { ran, leaked, settled: leaked || outcome.ended_by_itself() }))
 }
 
 #[cfg(test)]

@@ -18,18 +18,23 @@ WHAT = {
 
 
 def machine(name):
-    """Boot one and let tests/vm judge: each of its lines is a check; `N passed, N failed, N skipped` is its last."""
+    """Boot one and let tests/vm judge."""
+    return judged("run.sh", TOOLS, name)
+
+
+def judged(script, tools, argument):
+    """A script of tests/vm: each of its lines is a check; `N passed, N failed, N skipped` is its last."""
     if os.uname().machine != "x86_64":
         raise Skip(f"the machines are x86-64, this one is {os.uname().machine}")
     try:
-        host.need(TOOLS)
+        host.need(tools)
     except CommandError as fault:
         raise Skip(f"no QEMU to be had from apt: {fault}") from fault
     binary = host.CACHE / "context/target/dist/skill-init"
-    done = run([host.REPO / "tests/vm/run.sh", binary, name], check=False, timeout=900,
+    done = run([host.REPO / "tests/vm" / script, binary, argument], check=False, timeout=900,
                env={"VM_CACHE": str(host.CACHE / "vm"), "VM_LIMIT": "600"})
     counts = re.search(r"^(\d+) passed, (\d+) failed, (\d+) skipped$", done.out, re.M)
-    check(counts, f"tests/vm/run.sh did not get to its end: {(done.err or done.out)[-500:]}")
+    check(counts, f"tests/vm/{script} did not get to its end: {(done.err or done.out)[-500:]}")
     passed, failed, skipped = map(int, counts.groups())
     if failed:
         say(done.out + done.err)
@@ -43,3 +48,8 @@ def machine(name):
 for _name, _what in WHAT.items():
     case(f"machine: {_what}: the whole start under cgroup v2 limits, alone and as PID 1 of a container, with the right verdicts",
          limit=900)(lambda _world, name=_name: machine(name))
+
+
+@case("machine: eight power cuts in the middle of upgrades, imports and trust entries take nothing that was acknowledged", limit=900)
+def power_cuts(_world):
+    return judged("power.sh", (*TOOLS, "mkfs.ext4"), "8")

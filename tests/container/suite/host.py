@@ -27,6 +27,7 @@ PROGRAMS = {
     "busybox": "busybox-static",
     "cpio": "cpio",
     "jq": "jq",
+    "mkfs.ext4": "e2fsprogs",
 }
 
 _updated = False
