@@ -58,7 +58,7 @@ fn main() {
     for n in 0..SKILLS {
         write_skill(&root.join("skills"), &format!("skill-{n}"), &json!({}));
     }
-    write_cli(&root, "codex", &format!("if grep -q '\"n\": 1' input.json; then seq {EVENTS}; else sleep 3600; fi"));
+    write_cli(&root, "codex", &format!("if grep -q '\"n\":1' input.json; then seq {EVENTS}; else sleep 3600; fi"));
 
     let mut ready: Vec<f64> = (0..starts)
         .map(|_| {

@@ -70,6 +70,11 @@ impl ApiError {
     pub fn stopping() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "the worker is stopping; retry on the next one")
     }
+    /// 507: a volume of the worker is full; the cause goes to the log.
+    pub fn no_room(cause: impl std::fmt::Display) -> Self {
+        tracing::error!(%cause, "a volume of the worker is full");
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, "no room is left on the worker's volume")
+    }
     /// 500: the cause goes to the log, not to the client.
     pub fn internal(cause: impl std::fmt::Display) -> Self {
         tracing::error!(%cause, "request failed");
@@ -95,8 +100,7 @@ impl std::fmt::Display for ApiError {
 impl From<std::io::Error> for ApiError {
     fn from(error: std::io::Error) -> Self {
         if matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded) {
-            tracing::error!(%error, "a volume of the worker is full");
-            return Self::new(StatusCode::INSUFFICIENT_STORAGE, "no room is left on the worker's volume");
+            return Self::no_room(error);
         }
         Self::internal(error)
     }

@@ -107,17 +107,32 @@ pub fn open_inside(root: &Path, relative: &str) -> io::Result<File> {
 
 /// The bytes of a small regular file, at most 8 MiB. A FIFO that an agent put in its place is an error, not a wait.
 pub fn read_small(path: &Path) -> io::Result<Vec<u8>> {
-    let file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    read_bounded(path, SMALL)
+}
+
+/// The same with another limit, in MiB.
+pub fn read_bounded(path: &Path, mebibytes: u64) -> io::Result<Vec<u8>> {
+    bounded(regular(OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?)?, mebibytes)
+}
+
+/// Opens or makes a file of lines, to read and to append to. A link or a FIFO that an agent put in its place is an error:
+/// what is written there must not land elsewhere, nor wait for a reader.
+pub fn append(path: &Path) -> io::Result<File> {
+    let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
+    regular(OpenOptions::new().create(true).read(true).append(true).custom_flags(flags).open(path)?)
+}
+
+fn regular(file: File) -> io::Result<File> {
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")),
     }
-    small(file)
 }
 
 /// The same below `root`, as [`open_inside`] opens it: `None` where nothing of that name is there.
 pub fn read_small_inside(root: &Path, relative: &str) -> io::Result<Option<Vec<u8>>> {
     match open_inside(root, relative) {
-        Ok(file) => small(file).map(Some),
+        Ok(file) => bounded(file, SMALL).map(Some),
         // A link that leads out, a FIFO: there, and not to be read.
         Err(error) if error.kind() == io::ErrorKind::NotFound => match root.join(relative).symlink_metadata() {
             Err(missing) if missing.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -127,11 +142,13 @@ pub fn read_small_inside(root: &Path, relative: &str) -> io::Result<Option<Vec<u
     }
 }
 
-fn small(file: File) -> io::Result<Vec<u8>> {
-    const MOST: u64 = 8 << 20;
-    let mut bytes = Vec::new();
-    if io::Read::read_to_end(&mut io::Read::take(file, MOST + 1), &mut bytes)? as u64 > MOST {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 8 MiB"));
+/// MiB of a file that is small.
+const SMALL: u64 = 8;
+
+fn bounded(file: File, mebibytes: u64) -> io::Result<Vec<u8>> {
+    let (most, mut bytes) = (mebibytes << 20, Vec::new());
+    if io::Read::read_to_end(&mut io::Read::take(file, most + 1), &mut bytes)? as u64 > most {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {mebibytes} MiB")));
     }
     Ok(bytes)
 }
@@ -211,6 +228,20 @@ mod tests {
         assert_eq!(text, "a");
         nix::unistd::mkfifo(&root.join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
         assert!(open_inside(&root, "fifo").is_err());
+    }
+
+    #[test]
+    fn what_is_appended_to_is_a_file_of_its_own_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at("elsewhere"), "mine").unwrap();
+        std::os::unix::fs::symlink(at("elsewhere"), at("link")).unwrap();
+        nix::unistd::mkfifo(&at("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(append(&at("link")).is_err() && append(&at("fifo")).is_err() && append(dir.path()).is_err());
+        append(&at("new")).unwrap().write_all(b"a").unwrap();
+        append(&at("new")).unwrap().write_all(b"b").unwrap();
+        assert_eq!(fs::read_to_string(at("new")).unwrap(), "ab");
+        assert_eq!(fs::read_to_string(at("elsewhere")).unwrap(), "mine");
     }
 
     #[test]

@@ -181,6 +181,15 @@ fn failures_say_what_happened() {
 }
 
 #[test]
+fn a_prompt_that_no_program_can_be_given_is_told_with_what_to_do() {
+    let worker = worker();
+    let id = worker.job(&json!({"skill_id": "demo", "input": {"topic": "x".repeat(3 << 20)}}));
+    let error = worker.settled("/v1/jobs", &id)["error"].clone();
+    assert_eq!(error["code"], "PROMPT_INVALID", "{error}");
+    assert!(error["message"].as_str().unwrap().ends_with("let long input come as a file"), "{error}");
+}
+
+#[test]
 fn megabytes_in_an_error_or_a_parameter_stay_out_of_what_is_said_about_them() {
     let script = "printf '{\"type\":\"turn.failed\",\"error\":{\"message\":\"'; head -c 1000000 /dev/zero | tr '\\0' x; echo '\"}}'; exit 1";
     let worker = Setup::new().skill("demo").cli("codex", script).start();

@@ -162,6 +162,21 @@ fn upgrades_go_through_init_one_at_a_time() {
 }
 
 #[test]
+fn an_upgrade_is_not_told_the_password_of_the_pages() {
+    let worker = Setup::new().guarded("me", "hunter2").init("env; exit 0").start();
+    let with = [("content-type", "application/json"), ("authorization", "Basic bWU6aHVudGVyMg==")];
+    let ask = |method: &str, path: &str, body: &[u8]| request(worker.address, method, path, &with, body).json();
+    let accepted = ask("POST", "/v1/engines/upgrades", br#"{"mode": "single", "engine": "codex"}"#);
+    let path = format!("/v1/engines/upgrades/{}", accepted["request_id"].as_str().unwrap());
+    let record = awaited("the upgrade ends", || {
+        let record = ask("GET", &path, b"");
+        (record["status"] != "running").then_some(record)
+    });
+    let told = record["results"]["codex"]["stdout"].as_str().unwrap();
+    assert!(told.contains("PATH=") && !told.contains("UI_BASIC_AUTH") && !told.contains("hunter2"), "{told}");
+}
+
+#[test]
 fn an_interrupted_upgrade_never_blocks_the_next_one() {
     let worker = Setup::new().init("sleep 300").start();
     let id =

@@ -80,9 +80,12 @@ fn a_full_queue_answers_429_before_anything_is_written() {
     let worker = setup.reader().start();
     let open = worker.job(&json!({"skill_id": "reader"}));
     let temp = worker.post("/v1/temp-skill-runs", &json!({})).json()["request_id"].as_str().unwrap().to_owned();
-    worker.job(&no_cache());
+    let first = worker.job(&no_cache());
     worker.job(&no_cache());
     becomes("one runs and one waits", || load(&worker) == (1, 1));
+    // The last that the worker writes before it starts the engine.
+    let ready = worker.run_folder(&first).join(".audit/fs-before.1.json");
+    becomes("its engine is about to start", || ready.exists());
     let seen = || {
         let names = |below: &str| {
             let mut names: Vec<String> = skill_api::files::list_files(&worker.path(below));

@@ -103,7 +103,7 @@ fn snapshots(folders: &[PathBuf]) -> Vec<Snapshot> {
 }
 
 fn read(path: &Path) -> Result<Vec<Model>, String> {
-    let bytes = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let bytes = files::read_small(path).map_err(|error| format!("{}: {error}", path.display()))?;
     serde_json::from_slice::<File>(&bytes)
         .map(|file| file.models)
         .map_err(|error| format!("{}: {error}", path.display()))

@@ -155,7 +155,8 @@ impl App {
         let child = Command::new(&program)
             .args(["agents", "--json", "upgrade", engine])
             .env_clear()
-            .envs(&self.config.env.0)
+            // The user and the password of the pages are nothing that an installation needs, nor what npm runs for it.
+            .envs(self.config.env.0.iter().filter(|(name, _)| !name.starts_with("UI_BASIC_AUTH_")))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

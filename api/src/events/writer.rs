@@ -7,9 +7,9 @@ use super::{
     Draft, Mark,
     index::{ENTRY, base_of, index_path, line_end, log_path},
 };
-use crate::time::Millis;
+use crate::{files, time::Millis};
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, Write},
     os::unix::fs::FileExt,
     path::Path,
@@ -41,8 +41,7 @@ impl Writer {
         attempt: u32,
         bell: Arc<watch::Sender<Mark>>,
     ) -> io::Result<Self> {
-        let open = |path| OpenOptions::new().create(true).read(true).append(true).open(path);
-        let (log, index) = (open(log_path(audit, attempt))?, open(index_path(audit, attempt))?);
+        let (log, index) = (files::append(&log_path(audit, attempt))?, files::append(&index_path(audit, attempt))?);
         let mut count = index.metadata()?.len() / ENTRY;
         let (mut offset, mut last_at) = (0, 0);
         while count > 0 {
@@ -102,6 +101,7 @@ mod tests {
     use super::*;
     use crate::events::{kind, page, seq_at};
     use serde_json::{Value, json};
+    use std::fs::OpenOptions;
 
     fn writer(dir: &Path, attempt: u32) -> Writer {
         Writer::open(dir, "r", "codex", attempt, Arc::new(watch::Sender::new(Mark::default()))).unwrap()

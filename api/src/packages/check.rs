@@ -77,7 +77,7 @@ struct Checker<'a> {
 
 impl Checker<'_> {
     fn text(&mut self, relative: &str) -> Option<String> {
-        match fs::read_to_string(self.top.join(relative)) {
+        match files::read_small_text(&self.top.join(relative)) {
             Ok(text) => Some(text),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 self.wrong.push(format!("{relative} is missing"));

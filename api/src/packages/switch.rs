@@ -109,7 +109,7 @@ impl Staging {
 
     /// The order that a crash left, if it got that far.
     pub(super) fn order(&self) -> io::Result<Option<Order>> {
-        match fs::read(self.folder.join(ORDER)) {
+        match files::read_small(&self.folder.join(ORDER)) {
             Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -260,6 +260,15 @@ mod tests {
             done,
             "removed"
         );
+    }
+
+    #[test]
+    fn an_order_that_is_no_file_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let staging = Staging::new(dir.path(), "r");
+        staging.create().unwrap();
+        nix::unistd::mkfifo(&staging.folder.join(ORDER), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert_eq!(staging.order().unwrap_err().to_string(), "it is not a regular file");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::{
     time::{now_ms, rfc3339},
 };
 use nix::sys::signal::Signal;
-use serde_json::json;
+use serde_json::{Map, json};
 use std::time::Instant;
 
 /// What is known once the engine has ended. Blocking from here on.
@@ -40,6 +40,7 @@ impl Closing {
 
     pub(super) fn close(self, prepared: &Prepared, recording: Recording) -> (SettledRun, Recorder) {
         let folder = &prepared.folder;
+        folder.reclaim();
         self.audit(prepared, &recording);
         let mut settled = match self.ended {
             Ended::Asked(Reason::Canceled) => SettledRun::canceled(),
@@ -145,7 +146,7 @@ fn answer(prepared: &Prepared, recording: &Recording) -> SettledRun {
     let Some(read) = outcome::read(&recording.spoken.messages, &prepared.contract, run) else {
         if prepared.contract.schema.is_none() && !recording.spoken.messages.is_empty() {
             let text = recording.spoken.messages.last().cloned().unwrap_or_default();
-            let broken = prepared.contract.broken(&json!({}), run);
+            let broken = prepared.contract.examiner(run).broken(Map::new()).1;
             if broken.is_empty() {
                 return SettledRun::succeeded(json!({"text": text}), outcome::RepairLevel::None);
             }

@@ -23,8 +23,14 @@ use crate::{
     time::{now_ms, rfc3339},
 };
 use serde_json::json;
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::mpsc;
+
+/// How long a database that refused a run's start or end is left alone.
+pub(super) const STORE_AGAIN: Duration = Duration::from_secs(1);
 
 impl App {
     /// Takes a queued run to its end, in a task of its own.
@@ -40,10 +46,17 @@ impl App {
                 // Canceled: settled by who canceled it. Stopping: it stays queued for the next worker.
                 _ = asked.wait_for(Option::is_some) => return,
             };
-            match app.store.start_run(&run.run_id).await {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(error) => return tracing::error!(run = %run.run_id, %error, "a run cannot be started"),
+            // A database that refuses (a full volume) is asked again: nobody else would ever start what is queued.
+            loop {
+                match app.store.start_run(&run.run_id).await {
+                    Ok(true) => break,
+                    Ok(false) => return,
+                    Err(error) => tracing::error!(run = %run.run_id, %error, "a run cannot be started yet"),
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(STORE_AGAIN) => {}
+                    _ = asked.wait_for(Option::is_some) => return,
+                }
             }
             let run = Run { status: RunStatus::Running, ..run };
             let (inner, id) = (Arc::clone(&app), run.clone());
@@ -174,6 +187,13 @@ impl App {
         };
         let ended = match ended {
             Ok(ended) => ended,
+            Err(error) if error.raw_os_error() == Some(nix::libc::E2BIG) => {
+                let message = format!(
+                    "the prompt has {} bytes, more than a program may be given as an argument: let long input come as a file",
+                    prepared.prompt.len()
+                );
+                return (SettledRun::failed("PROMPT_INVALID", message), Some(recording.recorder));
+            }
             Err(error) => {
                 let message = format!("{}: {error}", launch.program.display());
                 return (SettledRun::failed("ENGINE_NOT_STARTED", message), Some(recording.recorder));

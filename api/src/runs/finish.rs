@@ -3,7 +3,7 @@
 //! Files first, then the row: whoever sees a terminal status finds the result whole. Of two that end a run, the one
 //! whose row change counts writes the last events.
 
-use super::{Options, RunFolder, recorder::Recorder, settled::SettledRun};
+use super::{Options, RunFolder, execute::STORE_AGAIN, recorder::Recorder, settled::SettledRun};
 use crate::{
     events::{Draft, kind},
     state::App,
@@ -19,18 +19,10 @@ impl App {
         let timeout = self.session_timeout();
         let prepared = {
             let (folder, settled) = (folder.clone(), settled.clone());
-            tokio::task::spawn_blocking(move || {
-                if let Err(error) = crate::files::write_json(&folder.result(), &settled.result(&folder)) {
-                    tracing::error!(folder = %folder.path().display(), %error, "result.json cannot be written");
-                }
-                folder.write_status(settled.status, &settled.warnings_json(), settled.error.as_ref(), timeout);
-                if let Err(error) = folder.build_bundles() {
-                    tracing::error!(folder = %folder.path().display(), %error, "the bundles cannot be built");
-                }
-            })
+            tokio::task::spawn_blocking(move || settled.write_down(&folder, timeout))
         };
         // A panic in there must not keep the run from ending.
-        let _ = prepared.await;
+        let settled = prepared.await.unwrap_or(settled);
         let finish = Finish {
             status: settled.status,
             warnings: settled.warnings_json(),
@@ -38,13 +30,7 @@ impl App {
             cache: settled.cache.clone(),
             recovery: settled.recovery,
         };
-        let ended = match self.store.finish_run(&run.run_id, finish).await {
-            Ok(ended) => ended,
-            Err(error) => {
-                tracing::error!(run = %run.run_id, %error, "the end of a run cannot be stored; the next start settles it");
-                false
-            }
-        };
+        let ended = self.store_end(&run.run_id, finish).await;
         if ended {
             let from = run.status.as_str().to_owned();
             let (bell, engine, run_id) = (self.events.open(&run.run_id), run.engine.clone(), run.run_id.clone());
@@ -67,6 +53,23 @@ impl App {
             self.events.end(&run.run_id);
         }
         ended
+    }
+
+    /// Asks a database that refuses (a full volume) again: until the end is stored, clients see the run as running.
+    async fn store_end(&self, run_id: &str, finish: Finish) -> bool {
+        loop {
+            match self.store.finish_run(run_id, finish.clone()).await {
+                Ok(ended) => return ended,
+                Err(error) => tracing::error!(run = %run_id, %error, "the end of a run cannot be stored yet"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(STORE_AGAIN) => {}
+                () = self.stop.wait() => {
+                    tracing::error!(run = %run_id, "the end of a run is not stored; the next start settles it");
+                    return false;
+                }
+            }
+        }
     }
 
     /// A temporary skill has served its run; `debug_keep_temp` keeps it until its request goes.
@@ -104,6 +107,24 @@ impl App {
 }
 
 impl SettledRun {
+    /// Writes result, status file and bundles; a result that cannot be kept is none. Blocking.
+    fn write_down(mut self, folder: &RunFolder, timeout: u64) -> Self {
+        folder.reclaim();
+        if let Err(error) = crate::files::write_json(&folder.result(), &self.result(folder)) {
+            tracing::error!(folder = %folder.path().display(), %error, "result.json cannot be written");
+            if self.status == RunStatus::Succeeded {
+                let message = format!("the result cannot be kept: {}: {error}", folder.result().display());
+                self = Self { warnings: self.warnings, ..Self::failed("RUN_FOLDER_UNUSABLE", message) };
+            }
+        }
+        folder.write_status(self.status, &self.warnings_json(), self.error.as_ref(), timeout);
+        if let Err(error) = folder.build_bundles() {
+            tracing::error!(folder = %folder.path().display(), %error, "the bundles cannot be built");
+            self.warnings.push(format!("BUNDLE_NOT_BUILT: {error}"));
+        }
+        self
+    }
+
     /// The events that say how it ended.
     pub(super) fn last_events(&self, from: &str) -> Vec<Draft> {
         let mut out: Vec<Draft> = Vec::new();

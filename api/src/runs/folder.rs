@@ -60,6 +60,13 @@ pub struct Logs {
     pub stderr: String,
 }
 
+/// Most of `input.json`, in MiB: a request has at most 8, and what is written of it at most four times that (`1e15` becomes
+/// `1000000000000000.0`), with the paths of its uploads.
+const INPUT_MAX: u64 = 64;
+
+/// What only the worker writes to.
+const OWN: [&str; 4] = ["result", "interactions", "bundle", ".audit"];
+
 /// A run's folder.
 #[derive(Debug, Clone)]
 pub struct RunFolder(PathBuf);
@@ -97,6 +104,10 @@ impl RunFolder {
     pub fn uploads(&self) -> PathBuf {
         self.0.join("uploads")
     }
+    /// `input.json`: input, parameters and options of the run. On one line, so that its size is in proportion to the request's.
+    fn input(&self) -> PathBuf {
+        self.0.join("input.json")
+    }
     /// `result/result.json`.
     pub fn result(&self) -> PathBuf {
         self.0.join("result/result.json")
@@ -130,10 +141,36 @@ impl RunFolder {
 
     /// Makes the tree.
     pub fn create(&self, input: &Value) -> io::Result<()> {
-        for below in ["artifacts", "result", "interactions", "bundle", ".audit"] {
+        fs::create_dir_all(self.artifacts())?;
+        for below in OWN {
             fs::create_dir_all(self.0.join(below))?;
         }
-        files::write_json(&self.0.join("input.json"), input)
+        files::write_atomic(&self.input(), &serde_json::to_vec(input)?)
+    }
+
+    /// What its engine is given, as [`Self::create`] was told it.
+    pub fn read_input(&self) -> io::Result<Value> {
+        let what = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", self.input().display()));
+        files::read_bounded(&self.input(), INPUT_MAX)
+            .and_then(|bytes| Ok(serde_json::from_slice(&bytes)?))
+            .map_err(what)
+    }
+
+    /// Makes the folders that the worker writes to folders again, once the engine has ended: an agent may have put a link in
+    /// the place of one, and what is written through it would land outside the run. What cannot be mended fails the writes.
+    pub fn reclaim(&self) {
+        for below in OWN.map(|below| self.0.join(below)) {
+            let mended = match fs::symlink_metadata(&below) {
+                Ok(meta) if meta.is_dir() => continue,
+                Ok(_) => fs::remove_file(&below).and_then(|()| fs::create_dir(&below)),
+                // Not with the run's folder itself, where that has gone.
+                Err(_) => fs::create_dir(&below),
+            };
+            match mended {
+                Ok(()) => tracing::warn!(folder = %below.display(), "an engine had replaced this folder"),
+                Err(error) => tracing::warn!(folder = %below.display(), %error, "a folder of a run is not there"),
+            }
+        }
     }
 
     /// `status.json`, for people and older tools; the database is the truth.

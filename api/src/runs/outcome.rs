@@ -1,9 +1,9 @@
 //! From what an engine said to a result: find the JSON object, check it against the promise. Pure but for the files
 //! that the promise names.
 
-use super::output_schema::Contract;
+use super::output_schema::{Contract, Examiner};
 use serde_json::{Map, Value};
-use std::path::Path;
+use std::{collections::VecDeque, path::Path};
 
 /// The done marker, which an engine adds to its last object.
 pub(super) const DONE: &str = "__SKILL_DONE__";
@@ -40,12 +40,21 @@ pub struct Outcome {
     pub broken: Vec<String>,
 }
 
+/// Objects that are held against the promise, the last ones: an answer stands at the end.
+const CANDIDATES: usize = 1000;
+/// Bytes of all messages that are parsed in search of objects, those that are parsed twice counted twice: braces without an
+/// end would cost the square of their number.
+const SEARCH: usize = 64 << 20;
+
 /// Reads the messages, last one first; `None` where none holds an object.
 pub(super) fn read(messages: &[String], contract: &Contract, run: &Path) -> Option<Outcome> {
+    let examiner = contract.examiner(run);
+    let (mut left, mut search) = (CANDIDATES, SEARCH);
     let mut best: Option<Outcome> = None;
     for message in messages.iter().rev() {
-        for (object, repair) in objects(message) {
-            let outcome = check(object, repair, contract, run);
+        for (object, repair) in objects(message, left, &mut search) {
+            left -= 1;
+            let outcome = check(object, repair, &examiner);
             if outcome.broken.is_empty() && (outcome.done || best.is_none()) {
                 return Some(outcome);
             }
@@ -54,51 +63,75 @@ pub(super) fn read(messages: &[String], contract: &Contract, run: &Path) -> Opti
                 best = Some(outcome);
             }
         }
+        if left == 0 {
+            break;
+        }
     }
     best
 }
 
-fn check(mut object: Map<String, Value>, repair: RepairLevel, contract: &Contract, run: &Path) -> Outcome {
+fn check(mut object: Map<String, Value>, repair: RepairLevel, examiner: &Examiner<'_>) -> Outcome {
     let done = object.remove(DONE).and_then(|marker| marker.as_bool()).unwrap_or(false);
-    contract.normalise(&mut object, run);
-    let data = Value::Object(object);
-    let broken = contract.broken(&data, run);
+    let (data, broken) = examiner.broken(object);
     Outcome { data, repair, done, broken }
 }
 
-/// The objects in a message: the message itself, fenced blocks, then whatever starts with a brace.
-fn objects(message: &str) -> Vec<(Map<String, Value>, RepairLevel)> {
+/// The last objects in a message, at most so many, last one first: the message itself, fenced blocks, then whatever starts
+/// with a brace.
+fn objects(message: &str, most: usize, search: &mut usize) -> Vec<(Map<String, Value>, RepairLevel)> {
     let whole = message.trim();
     if let Ok(Value::Object(object)) = serde_json::from_str(whole) {
         return vec![(object, RepairLevel::None)];
     }
-    let mut found = Vec::new();
-    let mut blocks =
-        whole.split("```").enumerate().filter(|(n, _)| n % 2 == 1).map(|(_, block)| block).collect::<Vec<_>>();
-    blocks.reverse();
-    for block in blocks {
-        let body = block.split_once('\n').filter(|(tag, _)| !tag.contains('{')).map_or(block, |(_, body)| body);
-        if let Ok(Value::Object(object)) = serde_json::from_str(body.trim()) {
-            found.push((object, RepairLevel::Found));
-        }
-    }
-    if found.is_empty() {
-        let mut at = 0;
-        // A message full of braces costs at most this many tries.
-        for _ in 0..64 {
-            let Some(brace) = whole.get(at..).and_then(|rest| rest.find('{')) else { break };
-            let rest = whole.get(at + brace..).unwrap_or_default();
-            let mut stream = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
-            if let Some(Ok(Value::Object(object))) = stream.next() {
-                at += brace + stream.byte_offset();
-                found.push((object, RepairLevel::Found));
-            } else {
-                at += brace + 1;
+    let blocks: Vec<&str> =
+        whole.split("```").enumerate().filter(|(n, _)| n % 2 == 1).map(|(_, block)| block).collect();
+    let fenced: Vec<_> = blocks
+        .into_iter()
+        .rev()
+        .filter_map(|block| {
+            let body = block.split_once('\n').filter(|(tag, _)| !tag.contains('{')).map_or(block, |(_, body)| body);
+            match serde_json::from_str(body.trim()) {
+                Ok(Value::Object(object)) => Some((object, RepairLevel::Found)),
+                _ => None,
             }
-        }
-        found.reverse();
+        })
+        .take(most)
+        .collect();
+    if !fenced.is_empty() {
+        return fenced;
     }
-    found
+    let (mut found, mut at) = (VecDeque::new(), 0);
+    while let Some(brace) = whole.get(at..).and_then(|rest| rest.find('{')) {
+        let rest = whole.get(at + brace..).unwrap_or_default();
+        let mut stream = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
+        let (next, parsed) = match stream.next() {
+            Some(Ok(Value::Object(object))) => {
+                if found.len() == most {
+                    found.pop_front();
+                }
+                found.push_back((object, RepairLevel::Found));
+                (stream.byte_offset(), stream.byte_offset())
+            }
+            Some(Err(error)) => (1, reached(rest, &error)),
+            // Nothing else begins with a brace.
+            Some(Ok(_)) | None => (1, 1),
+        };
+        at += brace + next;
+        *search = search.saturating_sub(parsed);
+        if *search == 0 {
+            break;
+        }
+    }
+    found.into_iter().rev().collect()
+}
+
+/// How far a parser came in a text.
+fn reached(text: &str, error: &serde_json::Error) -> usize {
+    if error.is_eof() {
+        return text.len();
+    }
+    let lines = text.split_inclusive('\n').take(error.line().saturating_sub(1));
+    lines.map(str::len).sum::<usize>() + error.column()
 }
 
 #[cfg(test)]
@@ -126,6 +159,33 @@ mod tests {
         let prose = one("I used {x} and got {\"n\": 3} at last").unwrap();
         assert_eq!((prose.data, prose.broken.len()), (json!({"n": 3}), 0));
         assert_eq!(one("no object"), None);
+    }
+
+    #[test]
+    fn the_answer_is_found_behind_any_number_of_braces() {
+        let prose = format!("{} so the answer is {{\"n\": 4}}", "fn f() { if x { y } } ".repeat(100));
+        assert_eq!(one(&prose).unwrap().data, json!({"n": 4}));
+        // Each brace is parsed to the greatest depth: the search ends, whatever it has found by then.
+        let (mut search, endless) = (1 << 20, "{\"a\":[".repeat(1 << 20));
+        assert!(objects(&endless, 9, &mut search).is_empty());
+        assert_eq!(search, 0);
+    }
+
+    #[test]
+    fn any_number_of_objects_costs_one_schema_and_the_last_ones_count() {
+        let made = || crate::runs::schema::tests::MADE.get();
+        let before = made();
+        let answers = |wrong: usize| {
+            let mut messages = vec![r#"{"n": 1}"#.to_owned()];
+            messages.extend(std::iter::repeat_n(r#"{"n": "x"}"#.to_owned(), wrong - 2));
+            // Two in one message.
+            messages.push(r#"{"n": "x"} and {"n": "y"}"#.to_owned());
+            read(&messages, &contract(), Path::new("/nowhere")).unwrap()
+        };
+        assert_eq!(answers(CANDIDATES).data, json!({"n": "y"}), "the first one is not looked at any more");
+        assert_eq!(made() - before, 1);
+        let outcome = one(&format!("{}{}", r#"{"n": 1}"#, r#"{"n": "x"}"#.repeat(CANDIDATES))).unwrap();
+        assert_eq!(outcome.broken.len(), 1);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What a skill promises to give: its output schema, and the artifacts that must be there.
 
+use super::schema::Checked;
 use crate::{files, skills::Skill};
 use serde_json::{Map, Value};
 use std::path::Path;
@@ -55,7 +56,7 @@ impl Contract {
     }
 
     /// Makes file properties relative to the run's folder, where they lie inside it.
-    pub(super) fn normalise(&self, data: &mut Map<String, Value>, run: &Path) {
+    fn normalise(&self, data: &mut Map<String, Value>, run: &Path) {
         for key in &self.file_properties {
             if let Some(Value::String(path)) = data.get_mut(key)
                 && let Ok(relative) = Path::new(&*path).strip_prefix(run)
@@ -65,23 +66,44 @@ impl Contract {
         }
     }
 
-    /// Everything that is not as promised.
-    pub(super) fn broken(&self, data: &Value, run: &Path) -> Vec<String> {
-        let mut out = self.schema.as_ref().map(|schema| super::schema::errors(schema, data)).unwrap_or_default();
-        for key in &self.file_properties {
+    /// Ready to look at what a run that has ended said.
+    pub(super) fn examiner<'a>(&'a self, run: &'a Path) -> Examiner<'a> {
+        let present = files::list_files(&run.join("artifacts"));
+        let missing = self.required_artifacts.iter().filter(|wanted| !present.iter().any(|name| matches(wanted, name)));
+        Examiner {
+            contract: self,
+            run,
+            schema: self.schema.as_ref().map(Checked::new),
+            missing: missing.map(|wanted| format!("required artifact is missing: artifacts/{wanted}")).collect(),
+        }
+    }
+}
+
+/// A promise and the run that it is held against: what is the same for every object is looked at once.
+#[derive(Debug)]
+pub(super) struct Examiner<'a> {
+    contract: &'a Contract,
+    run: &'a Path,
+    schema: Option<Checked>,
+    /// What is said of the artifacts that are not there.
+    missing: Vec<String>,
+}
+
+impl Examiner<'_> {
+    /// Makes an object's file properties relative to the run's folder; gives everything that is not as promised.
+    pub(super) fn broken(&self, mut object: Map<String, Value>) -> (Value, Vec<String>) {
+        self.contract.normalise(&mut object, self.run);
+        let data = Value::Object(object);
+        let mut out = self.schema.as_ref().map(|schema| schema.errors(&data)).unwrap_or_default();
+        for key in &self.contract.file_properties {
             if let Some(path) = data.get(key).and_then(Value::as_str)
-                && files::inside(run, path).is_none()
+                && files::inside(self.run, path).is_none()
             {
                 out.push(format!("{key}: no such file in the run: {path}"));
             }
         }
-        let present = files::list_files(&run.join("artifacts"));
-        for wanted in &self.required_artifacts {
-            if !present.iter().any(|name| matches(wanted, name)) {
-                out.push(format!("required artifact is missing: artifacts/{wanted}"));
-            }
-        }
-        out
+        out.extend(self.missing.iter().cloned());
+        (data, out)
     }
 }
 

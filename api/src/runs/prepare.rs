@@ -10,7 +10,7 @@ use crate::{
     state::App,
     store::{Kind, Request, Run},
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// What the preparation made.
@@ -81,9 +81,7 @@ impl App {
             // An edit by hand while it was copied: what was run is no version that anybody can name.
             let cache_key = before_copy.map(|before| Ok((key()? == before).then_some(before))).transpose()?.flatten();
             drop(held);
-            let input: Value = std::fs::read(folder.path().join("input.json"))
-                .and_then(|bytes| Ok(serde_json::from_slice(&bytes)?))
-                .map_err(io)?;
+            let input = folder.read_input().map_err(io)?;
             let part = |key: &str| input.get(key).cloned().unwrap_or_else(|| json!({}));
             let prompt = prompt::render(&skill, &run.engine, &part("input"), &part("parameter"), folder.path(), &copy)
                 .map_err(|message| ("PROMPT_INVALID", message))?;

@@ -8,13 +8,14 @@ use crate::{
     engines::output::{Reader, Spoken},
     events::{Draft, Mark, RawRef, Writer, kind},
     excerpt::excerpt,
+    files,
     time::{now_ms, rfc3339},
 };
 use bytes::Bytes;
 use serde_json::{Value, json};
 use skill_init::agents::catalogue::Output;
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, Write},
     os::unix::fs::FileExt,
     path::Path,
@@ -208,7 +209,7 @@ struct Beside {
 impl Beside {
     /// Opens or makes it; half a line that a crash left is cut off.
     fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).read(true).append(true).open(path)?;
+        let file = files::append(path)?;
         let end = file.metadata()?.len();
         let mut size = end;
         let mut piece = [0; 4096];
@@ -259,7 +260,7 @@ impl Tail {
 
 impl Lines {
     fn open(folder: &RunFolder, stream: Stream, attempt: u32) -> io::Result<Self> {
-        let log = OpenOptions::new().create(true).append(true).open(folder.log(stream, attempt))?;
+        let log = files::append(&folder.log(stream, attempt))?;
         let size = log.metadata()?.len();
         Ok(Self { stream, log, size, dropped: 0, pending: Vec::new(), pending_at: size })
     }

@@ -99,6 +99,7 @@ impl App {
             let bell = self.events.open(&run.run_id);
             let row = run.clone();
             let completed = tokio::task::spawn_blocking(move || {
+                folder.reclaim();
                 let end = events::page(&folder.audit(), u64::MAX - 1, u64::MAX, 1)?.last_in_log;
                 let last =
                     if end > 0 { events::page(&folder.audit(), end, end, 1)?.lines } else { bytes::Bytes::new() };

@@ -13,24 +13,47 @@ use std::{
 /// Most bytes of what is said about one value, which is quoted in it.
 const MESSAGE: usize = 1024;
 
-/// What is wrong, in the order found: `field: message`.
+/// A schema that is ready to check many values: making it costs more than a check.
+#[derive(Debug)]
+pub(super) struct Checked(Result<jsonschema::Validator, String>);
+
+impl Checked {
+    /// Of a schema; one that is not valid finds that in every value.
+    pub(super) fn new(schema: &Value) -> Self {
+        #[cfg(test)]
+        tests::MADE.set(tests::MADE.get() + 1);
+        Self(jsonschema::validator_for(schema).map_err(|error| format!("the schema itself is not valid: {error}")))
+    }
+
+    /// What is wrong with a value, in the order found: `field: message`.
+    pub(super) fn errors(&self, instance: &Value) -> Vec<String> {
+        let found = self.findings(instance).into_iter();
+        found.map(|(at, message)| if at.is_empty() { message } else { format!("{at}: {message}") }).collect()
+    }
+
+    fn findings(&self, instance: &Value) -> Vec<(String, String)> {
+        let validator = match &self.0 {
+            Ok(validator) => validator,
+            Err(problem) => return vec![(String::new(), problem.clone())],
+        };
+        let errors = validator.iter_errors(instance).take(20);
+        errors
+            .map(|error| {
+                let at = error.instance_path().to_string();
+                (at.trim_start_matches('/').to_owned(), shown(&error.to_string(), MESSAGE))
+            })
+            .collect()
+    }
+}
+
+/// What is wrong with one value, in the order found: `field: message`.
 pub(super) fn errors(schema: &Value, instance: &Value) -> Vec<String> {
-    let found = findings(schema, instance).into_iter();
-    found.map(|(at, message)| if at.is_empty() { message } else { format!("{at}: {message}") }).collect()
+    Checked::new(schema).errors(instance)
 }
 
 /// The same as pairs: a JSON pointer without its first slash (empty: the whole), and the message.
 pub(crate) fn findings(schema: &Value, instance: &Value) -> Vec<(String, String)> {
-    let validator = match jsonschema::validator_for(schema) {
-        Ok(validator) => validator,
-        Err(error) => return vec![(String::new(), format!("the schema itself is not valid: {error}"))],
-    };
-    let errors = validator.iter_errors(instance).take(20);
-    errors
-        .map(|error| {
-            (error.instance_path().to_string().trim_start_matches('/').to_owned(), shown(&error.to_string(), MESSAGE))
-        })
-        .collect()
+    Checked::new(schema).findings(instance)
 }
 
 fn properties(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
@@ -104,9 +127,14 @@ fn with_extension(uploads: &Path, key: &str) -> Option<PathBuf> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use serde_json::json;
+
+    thread_local! {
+        /// How many schemas this thread has made ready.
+        pub(in crate::runs) static MADE: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    }
 
     #[test]
     fn files_are_told_from_inline_input_and_resolved() {

@@ -12,7 +12,7 @@ pub(super) fn copy(skill: &Skill, contract: &Contract, folder: &RunFolder, engin
     let made = (|| {
         files::copy_tree(&skill.path, &coming)?;
         let document = coming.join("SKILL.md");
-        let mut text = fs::read_to_string(&document)?;
+        let mut text = files::read_small_text(&document)?;
         text.push_str(&sections(contract, folder));
         files::write_atomic(&document, text.as_bytes())?;
         fs::rename(&coming, &target)

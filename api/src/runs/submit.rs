@@ -11,7 +11,7 @@ use crate::{
     files,
     skills::{Mode, Skill},
     state::App,
-    store::{Request, Run, RunStatus},
+    store::{Put, Request, Run, RunStatus},
     time::now_ms,
 };
 use serde_json::{Value, json};
@@ -49,10 +49,14 @@ impl App {
         {
             request.run_id = Some(run.run_id);
             self.write_request(&request).await?;
-            if !self.store.put_request(request, None).await? {
-                return Err(ApiError::conflict("the request has been started already"));
+            match self.store.put_request(request.clone(), None).await? {
+                Put::Written => {
+                    return Ok(Created { request_id, cache_hit: true, status: Some(RunStatus::Succeeded) });
+                }
+                Put::Started => return Err(ApiError::conflict("the request has been started already")),
+                // A cleanup was faster: it runs after all.
+                Put::RunGone => request.run_id = None,
             }
-            return Ok(Created { request_id, cache_hit: true, status: Some(RunStatus::Succeeded) });
         }
         let place = match place {
             Some(place) => place,
@@ -100,7 +104,7 @@ impl App {
         request.run_id = Some(run_id.clone());
         self.events.open(&run_id);
         let stored = self.store.put_request(request, Some(run.clone())).await;
-        if !matches!(stored, Ok(true)) {
+        if !matches!(stored, Ok(Put::Written)) {
             self.events.end(&run_id);
             let path = self.config.runs_dir().join(format!("{NEW}{run_id}"));
             let _ = tokio::task::spawn_blocking(move || files::remove_tree(&path)).await;

@@ -12,7 +12,7 @@ mod thread;
 mod upkeep;
 
 pub use installs::{Install, InstallStatus};
-pub use requests::{Kind, Request};
+pub use requests::{Kind, Put, Request};
 pub use runs::{Finish, Run, RunFilter, RunStatus};
 pub use thread::{Store, StoreError};
 pub use upkeep::{Expired, TrustLeft};

@@ -95,9 +95,20 @@ impl Request {
     }
 }
 
+/// What became of a request that was to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// It is written.
+    Written,
+    /// It has a run already; nothing was written.
+    Started,
+    /// The earlier run that was to answer it has been removed meanwhile; nothing was written.
+    RunGone,
+}
+
 impl Store {
-    /// Writes a request, with its run where one starts: both or none. `false`: it has a run already, nothing was written.
-    pub async fn put_request(&self, request: Request, run: Option<Run>) -> Result<bool, StoreError> {
+    /// Writes a request, with its run where one starts: both or none.
+    pub async fn put_request(&self, request: Request, run: Option<Run>) -> Result<Put, StoreError> {
         self.call(move |connection| {
             let transaction = connection.transaction()?;
             let taken: Option<Option<String>> = transaction
@@ -105,7 +116,12 @@ impl Store {
                 .query_row([&request.request_id], |row| row.get(0))
                 .optional()?;
             if let Some(Some(_)) = taken {
-                return Ok(false);
+                return Ok(Put::Started);
+            }
+            if let (Some(run_id), None) = (&request.run_id, &run)
+                && Run::find(&transaction, run_id)?.is_none()
+            {
+                return Ok(Put::RunGone);
             }
             request.upsert(&transaction)?;
             folders::has_row(&transaction, &request.request_id)?;
@@ -113,7 +129,7 @@ impl Store {
                 run.insert(&transaction)?;
             }
             transaction.commit()?;
-            Ok(true)
+            Ok(Put::Written)
         })
         .await
     }
@@ -146,5 +162,34 @@ impl Store {
             Ok(Some((request, run)))
         })
         .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn a_request_is_never_answered_by_a_run_that_has_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("runs.db")).unwrap();
+        let request = |run_id: Option<&str>| Request {
+            request_id: "r".to_owned(),
+            kind: Kind::Job,
+            skill_id: "demo".to_owned(),
+            engine: "codex".to_owned(),
+            model: None,
+            input: json!({}),
+            parameter: json!({}),
+            options: json!({}),
+            run_id: run_id.map(str::to_owned),
+            created_at: 1,
+        };
+        assert_eq!(store.put_request(request(Some("gone")), None).await.unwrap(), Put::RunGone);
+        assert!(store.request("r").await.unwrap().is_none());
+        assert_eq!(store.put_request(request(None), None).await.unwrap(), Put::Written);
+        assert_eq!(store.put_request(request(Some("gone")), None).await.unwrap(), Put::RunGone);
+        assert_eq!(store.request("r").await.unwrap().unwrap().run_id, None);
     }
 }

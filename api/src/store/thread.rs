@@ -38,7 +38,12 @@ pub enum StoreError {
 
 impl From<StoreError> for crate::error::ApiError {
     fn from(error: StoreError) -> Self {
-        Self::internal(error)
+        match &error {
+            StoreError::Sqlite(sqlite) if sqlite.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull) => {
+                Self::no_room(error)
+            }
+            _ => Self::internal(error),
+        }
     }
 }
 

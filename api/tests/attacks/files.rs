@@ -208,3 +208,62 @@ fn an_archive_that_lies_is_refused_wherever_it_is_taken_and_leaves_nothing() {
     let good = worker.post_form(&format!("/v1/jobs/{job}/upload"), &[("file", &zip(&[("paper", b"x")]))]);
     assert_eq!(good.status, 200);
 }
+
+#[test]
+fn folders_that_an_agent_replaces_by_links_send_nothing_of_the_worker_elsewhere() {
+    let setup = Setup::new().skill("demo");
+    let outside = setup.dir.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("result.json"), SECRET).unwrap();
+    let script = format!(
+        "for name in result bundle .audit interactions; do mv $name old-$name; ln -s '{}' $name; done\n{}",
+        outside.display(),
+        codex_says(r#"{"answer": 1}"#)
+    );
+    let worker = setup.cli("codex", &script).start();
+    let id = worker.job(&json!({"skill_id": "demo"}));
+    let status = worker.settled("/v1/jobs", &id);
+    assert_eq!(status["status"], "succeeded", "{status}");
+    assert_eq!(skill_api::files::list_files(&outside), ["result.json"]);
+    assert_eq!(fs::read_to_string(outside.join("result.json")).unwrap(), SECRET);
+    assert_eq!(worker.get(&format!("/v1/jobs/{id}/result")).json()["result"]["data"]["answer"], 1);
+    assert_eq!(worker.get(&format!("/v1/jobs/{id}/bundle")).status, 200);
+}
+
+#[test]
+fn a_result_that_cannot_be_kept_is_no_success() {
+    let script = format!("mkdir -p result/result.json/x\n{}", codex_says(r#"{"answer": 1}"#));
+    let worker = Setup::new().skill("demo").cli("codex", &script).start();
+    let id = worker.job(&json!({"skill_id": "demo"}));
+    let status = worker.settled("/v1/jobs", &id);
+    assert_eq!((&status["status"], &status["error"]["code"]), (&json!("failed"), &json!("RUN_FOLDER_UNUSABLE")));
+    assert!(status["error"]["message"].as_str().unwrap().contains("result/result.json"), "{status}");
+    // Nor is it kept for the next one.
+    assert_eq!(worker.post("/v1/jobs", &json!({"skill_id": "demo"})).json()["cache_hit"], false);
+}
+
+#[test]
+fn an_input_that_is_replaced_while_its_run_waits_fails_that_run_and_holds_nothing_up() {
+    let gate = format!("while [ ! -e ../../../go ]; do sleep 0.05; done\n{}", codex_says(r#"{"answer": 1}"#));
+    let setup = Setup::new().skill("demo").cli("codex", &gate).env("SKILL_RUNNER_MAX_CONCURRENT", "1");
+    let worker = setup.start();
+    let body = json!({"skill_id": "demo", "runtime_options": {"no_cache": true}});
+    let first = worker.job(&body);
+    worker.running(&first);
+    let jobs: Vec<String> = (0..4).map(|_| worker.job(&body)).collect();
+    let input = |n: usize| worker.run_folder(&jobs[n]).join("input.json");
+    fs::remove_file(input(0)).unwrap();
+    nix::unistd::mkfifo(&input(0), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    fs::File::create(input(1)).unwrap().set_len(65 << 20).unwrap();
+    fs::write(input(2), "{").unwrap();
+    fs::write(worker.path("go"), "").unwrap();
+    for (job, expected) in jobs.iter().zip(["not a regular file", "larger than 64 MiB", "EOF while parsing"]) {
+        let status = worker.settled("/v1/jobs", job);
+        assert_eq!(status["error"]["code"], "RUN_FOLDER_UNUSABLE", "{status}");
+        let message = status["error"]["message"].as_str().unwrap();
+        assert!(message.contains("input.json") && message.contains(expected), "{message}");
+    }
+    for job in [&first, &jobs[3]] {
+        assert_eq!(worker.settled("/v1/jobs", job)["status"], "succeeded");
+    }
+}

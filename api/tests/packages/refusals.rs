@@ -165,3 +165,17 @@ fn basic_auth_guards_both_routes() {
     // The upload is refused before it is read, so nothing lies on the disk.
     unchanged(&worker, &[]);
 }
+
+#[test]
+fn no_file_of_a_package_is_read_beyond_what_a_skill_may_have() {
+    let worker = Setup::new().skill("demo").start();
+    let words: String = (0..1_300_000).map(|n| format!("{n} ")).collect();
+    let long = format!("---\nname: demo\n---\n{words}");
+    let told = refused(&worker, &package_with("demo", &json!({"version": "2"}), &[("demo/SKILL.md", Some(&long))]));
+    assert_eq!(told, "SKILL.md cannot be read: it is larger than 8 MiB");
+    let schema = format!("{{\"description\": \"{words}\"}}");
+    let change = ("demo/assets/input.schema.json", Some(schema.as_str()));
+    let told = refused(&worker, &package_with("demo", &json!({"version": "2"}), &[change]));
+    assert_eq!(told, "assets/input.schema.json cannot be read: it is larger than 8 MiB");
+    unchanged(&worker, &["demo"]);
+}
