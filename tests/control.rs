@@ -119,6 +119,8 @@ fn health_answers_every_question_and_the_table_shows_the_service() {
     assert_eq!((code, serde_json::from_str::<Value>(&json).unwrap()["ok"].clone()), (Some(0), Value::Bool(true)));
     let table = init.ask(&["status"]).1;
     assert!(table.contains("SERVICE") && table.contains("one"), "{table}");
+    // SKILL_INIT_API=0 says that no worker is wanted: there is nothing to warn of.
+    assert!(!table.contains("warning"), "{table}");
 }
 
 #[test]
@@ -127,13 +129,35 @@ fn a_reload_takes_the_new_service_and_leaves_the_old_one_alone() {
     let before = init.service("one");
     let two = "[service.one]\ncommand = [\"sleep\", \"1000\"]\n[service.two]\ncommand = [\"sleep\", \"1000\"]\n";
     std::fs::write(init.at("init.toml"), two).unwrap();
-    assert_eq!(init.ask(&["reload"]).0, Some(0));
-    until(|| init.ask(&["status", "--json"]).1.contains("\"two\"").then_some(()));
+    assert_eq!(init.ask(&["reload"]), (Some(0), "configuration re-read\n".to_owned()));
+    // The answer is the outcome: nobody has to look again.
+    assert!(init.ask(&["status", "--json"]).1.contains("\"two\""));
     init.until("two", "ready");
     assert_eq!(init.service("one")["pid"], before["pid"]);
     // A mistake in the file is no reason to be unhealthy.
     std::fs::write(init.at("init.toml"), "[service.one\n").unwrap();
     assert_eq!(init.ask(&["health"]).0, Some(0));
+}
+
+#[test]
+fn a_reload_that_is_refused_says_why_and_the_status_goes_on_saying_so() {
+    let init = Init::start("[service.one]\ncommand = [\"sleep\", \"1000\"]\n", &[]);
+    let warned = || init.ask(&["status"]).1.contains("the last reload failed");
+    assert!(!warned());
+    std::fs::write(init.at("init.toml"), "[service.one]\ncomand = \"sleep 1\"\n").unwrap();
+    let (code, words) = init.ask(&["reload"]);
+    assert_eq!(code, Some(1), "{words}");
+    assert!(words.contains("everything stays as it is") && words.contains("did you mean `command`"), "{words}");
+    assert!(warned());
+    assert_eq!(init.service("one")["state"], "ready");
+    // Several at once, in the middle of each other's: each is told an outcome of a reading after its question.
+    std::fs::write(init.at("init.toml"), "[service.one]\ncommand = [\"sleep\", \"1000\"]\n").unwrap();
+    let outcomes: Vec<_> = std::thread::scope(|scope| {
+        let asking: Vec<_> = (0..8).map(|_| scope.spawn(|| init.ask(&["reload"]))).collect();
+        asking.into_iter().map(|asked| asked.join().unwrap()).collect()
+    });
+    assert!(outcomes.iter().all(|(code, _)| *code == Some(0)), "{outcomes:?}");
+    assert!(!warned());
 }
 
 /// A service that asks its own init, once, also by a daemon that it orphans.

@@ -75,6 +75,9 @@ fn explain(program: &CStr, error: &io::Error) -> Failure {
             let path = start::env(c"PATH").map_or("unset".into(), CStr::to_string_lossy);
             (Exit::NOT_FOUND, format!("not found in PATH ({path}): check the name"))
         }
+        (Some(libc::EACCES), Some(path)) if path.is_dir() => {
+            (Exit::NOT_EXECUTABLE, "it is a folder: name the program in it".to_owned())
+        }
         (Some(libc::EACCES), _) => (
             Exit::NOT_EXECUTABLE,
             "permission denied: chmod +x the file, and check its folders and a noexec mount".to_owned(),
@@ -129,6 +132,8 @@ mod tests {
         let gone = explain(c"/no/such", &io::Error::from_raw_os_error(libc::ENOENT));
         assert_eq!((here.exit, gone.exit), (Exit::NOT_FOUND, Exit::NOT_FOUND));
         assert!(here.text.contains("interpreter") && gone.text.contains("no such file"));
+        let folder = explain(c"/tmp", &io::Error::from_raw_os_error(libc::EACCES));
+        assert!(folder.exit == Exit::NOT_EXECUTABLE && folder.text.contains("it is a folder"), "{}", folder.text);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::{
     control::{
         client::{Client, ClientError},
         protocol::{ErrorCode, Request, Response},
-        rundir,
+        render, rundir,
     },
     exit::Exit,
     settings::{Settings, SystemFiles, keys},
@@ -45,7 +45,8 @@ impl Target {
 
 /// Prints the error, gives its exit code.
 pub fn failed(error: &ClientError) -> Exit {
-    output::error(&error.to_string());
+    // It may carry a name that a hostile process chose, or that was pasted with the command.
+    output::error(&render::clean(&error.to_string()));
     match error {
         ClientError::NobodyThere { .. }
         | ClientError::Refused { .. }

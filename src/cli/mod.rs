@@ -101,7 +101,12 @@ pub fn main(args: Vec<OsString>) -> Exit {
         }
     };
     let context = Context::of_process();
-    match cli.command {
+    // Their exit says something else than what they print.
+    let reports = !matches!(
+        cli.command,
+        Command::Entrypoint(_) | Command::Local(_) | Command::Gateway(_) | Command::Tui(_) | Command::Health(_)
+    );
+    let exit = match cli.command {
         Command::Entrypoint(args) => entrypoint::run(args, &context),
         Command::Local(args) => local::run(args, &context),
         Command::Probe(args) => probe::run(args, &context),
@@ -121,5 +126,6 @@ pub fn main(args: Vec<OsString>) -> Exit {
         Command::Trust(args) => trust::run(args, &context),
         Command::Import(args) => import::run(args, &context),
         Command::Doctor(args) => doctor::run(args, &context),
-    }
+    };
+    if reports { output::whole(exit) } else { exit }
 }

@@ -1,12 +1,39 @@
-//! Data to stdout, words to stderr. A reader that went away is not an error.
+//! Data to stdout, words to stderr. A reader that went away is not an error; a full disk is.
 
+use crate::exit::Exit;
 use serde::Serialize;
-use std::io::Write;
+use std::{
+    io::{self, Write},
+    sync::OnceLock,
+};
+
+/// Why stdout took no more, at the first time that it did not.
+static REFUSED: OnceLock<io::Error> = OnceLock::new();
 
 /// Prints text on stdout, as it is.
 pub fn text(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let mut out = io::stdout().lock();
+    if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // The first reason is the one to tell.
+        let _ = REFUSED.set(error);
+    }
+}
+
+/// Has stdout stopped taking what is printed? For commands that print again and again.
+pub fn refused() -> bool {
+    REFUSED.get().is_some()
+}
+
+/// The exit of a command that reports on stdout: a report that is not whole is a failure, and is said. A reader that
+/// wanted no more (`| head`) has what it wanted.
+pub fn whole(exit: Exit) -> Exit {
+    match REFUSED.get() {
+        Some(reason) if reason.kind() != io::ErrorKind::BrokenPipe => {
+            error(&format!("what was printed is not whole: stdout: {reason}; write it where there is room"));
+            if exit == Exit::OK { Exit::FAILURE } else { exit }
+        }
+        _ => exit,
+    }
 }
 
 /// Prints a line on stdout.
@@ -24,7 +51,7 @@ pub fn json<T: Serialize + ?Sized>(value: &T) {
 
 /// Prints `skill-init: MESSAGE` on stderr, in one write: others write to the same pipe.
 pub fn error(message: &str) {
-    let _ = std::io::stderr().lock().write_all(format!("skill-init: {message}\n").as_bytes());
+    let _ = io::stderr().lock().write_all(format!("skill-init: {message}\n").as_bytes());
 }
 
 /// Columns of text, aligned, two spaces apart; the first row is the heading.

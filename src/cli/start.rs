@@ -303,7 +303,7 @@ fn banner(layout: &Layout, facts: &Facts, plan: &Plan) {
         cache = %layout.cache.display(),
         agent_home = %layout.agent_home.display(),
         npm_prefix = %layout.npm_prefix.display(),
-        worker = ?plan.worker,
+        worker = plan.worker.name(),
         concurrency = plan.concurrency.summary(),
         "skill-init"
     );

@@ -68,7 +68,7 @@ impl Plan {
         let mut warnings = self.concurrency.warnings();
         if self.worker == services::Worker::None {
             warnings.push(
-                "no API worker: neither server/main.py with uvicorn nor skill-api was found, or SKILL_INIT_API is off"
+                "no API worker: neither server/main.py with uvicorn nor skill-api was found; SKILL_INIT_API=off says that none is wanted"
                     .to_owned(),
             );
         }

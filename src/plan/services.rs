@@ -39,14 +39,29 @@ pub enum Worker {
     Python,
     /// `skill-api`.
     Embedded,
-    /// None: switched off, or nothing to run.
+    /// None: there is nothing to run.
     None,
+    /// `SKILL_INIT_API` is off.
+    Off,
+}
+
+impl Worker {
+    /// The word of logs and reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Custom => "SKILL_INIT_API_COMMAND",
+            Self::Python => "python",
+            Self::Embedded => "skill-api",
+            Self::None => "none",
+            Self::Off => "off",
+        }
+    }
 }
 
 /// Which worker it will be, by the rule: command, Python, embedded.
 pub fn worker(settings: &Settings, found: &Found) -> Worker {
     if !settings.get(&keys::API) {
-        Worker::None
+        Worker::Off
     } else if settings.get_opt(&keys::API_COMMAND).is_some() {
         Worker::Custom
     } else if found.uvicorn.is_some() {
@@ -155,7 +170,7 @@ fn api(
     let http = || ProbeKind::Http { host: reachable(&host), port, path: "/".to_owned() };
     let tcp = || ProbeKind::Tcp { host: reachable(&host), port };
     let (command, ready, alive) = match worker(settings, found) {
-        Worker::None => return None,
+        Worker::None | Worker::Off => return None,
         Worker::Custom => {
             let text = settings.get_opt(&keys::API_COMMAND).unwrap_or_default();
             // The settings were validated: it splits.

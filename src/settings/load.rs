@@ -15,6 +15,7 @@ use super::{
 };
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     path::{Path, PathBuf},
 };
 
@@ -23,10 +24,21 @@ use std::{
 pub struct Environment(pub BTreeMap<String, String>);
 
 impl Environment {
-    /// The process's own environment; names and values that are not UTF-8 are left out.
+    /// The process's own environment; what is not UTF-8 is left out, except for the value of a setting, which is
+    /// a mistake to report.
     pub fn of_process() -> Self {
-        Self(std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect())
+        let text = |(name, value): (OsString, OsString)| {
+            let name = name.into_string().ok()?;
+            let value = match value.into_string() {
+                Ok(value) => value,
+                Err(bytes) if unknown::is_ours(&name) => bytes.to_string_lossy().into_owned(),
+                Err(_) => return None,
+            };
+            Some((name, value))
+        };
+        Self(std::env::vars_os().filter_map(text).collect())
     }
+
     /// The variable's value; an empty string counts as unset.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|v| !v.is_empty())

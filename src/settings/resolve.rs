@@ -141,6 +141,10 @@ fn one(spec: &'static Spec, env: &Environment, files: &dyn Files, flat: &Flat, l
             ledger.mistake(format!("env {}", spec.env), message);
             return (Value::Unset, Origin::Default);
         }
+        (Some(text), None) if text.contains(char::REPLACEMENT_CHARACTER) => {
+            ledger.mistake(format!("env {}", spec.env), "is not UTF-8 text");
+            return (Value::Unset, Origin::Default);
+        }
         (Some(text), None) => (text.to_owned(), Origin::Env(spec.env.to_owned()), format!("env {}", spec.env)),
         (None, Some(path)) => {
             let place = format!("env {name_file}");

@@ -1,6 +1,7 @@
 //! What a service is: the type that the plan makes, the file's `[service.NAME]` tables fill, and the
 //! machine supervises.
 
+use serde_json::json;
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 /// Does the end of this service end the container?
@@ -21,6 +22,17 @@ pub enum Restart {
     OnFailure,
     /// Not at all.
     Never,
+}
+
+impl Restart {
+    /// As the file says it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::OnFailure => "on-failure",
+            Self::Never => "never",
+        }
+    }
 }
 
 /// Daemon, or a step that is done when it exits with 0.
@@ -85,6 +97,22 @@ pub enum ProbeKind {
     },
     /// The service sends `READY=1` to `$NOTIFY_SOCKET` (sd_notify(3)). Readiness only.
     SdNotify,
+}
+
+impl ProbeKind {
+    /// The way of asking, with the key and the form that the file has for it.
+    pub fn as_in_the_file(&self) -> serde_json::Value {
+        let address = |host: &str, port: &u16| {
+            if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+        };
+        match self {
+            Self::Http { host, port, path } => json!({ "http": format!("http://{}{path}", address(host, port)) }),
+            Self::Tcp { host, port } => json!({ "tcp": address(host, port) }),
+            Self::Exec { command } => json!({ "exec": command }),
+            Self::NotifyFd { fd } => json!({ "fd": fd }),
+            Self::SdNotify => json!({ "notify": true }),
+        }
+    }
 }
 
 /// A readiness or liveness probe.

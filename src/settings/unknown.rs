@@ -42,6 +42,11 @@ pub(super) fn variables(env: &Environment, ledger: &mut Ledger) {
     }
 }
 
+/// Is a variable of this name a setting, or in the name space where all are?
+pub(super) fn is_ours(name: &str) -> bool {
+    name.starts_with("SKILL_INIT_") || is_known(name)
+}
+
 fn is_known(name: &str) -> bool {
     keys::EXPORTED.contains(&name)
         || keys::ALL

@@ -52,15 +52,9 @@ impl Driver {
             Request::Start { service } => self.command(service, Verb::Start, "starting"),
             Request::Stop { service } => self.command(service, Verb::Stop, "stopping"),
             Request::Restart { service } => self.command(service, Verb::Restart, "restarting"),
-            Request::Reload => {
-                if self.machine.phase() != Phase::Running {
-                    leaving()
-                } else if self.reload() {
-                    Response::done("reading the configuration again; the log tells the outcome")
-                } else {
-                    Response::error(ErrorCode::Busy, "too much to do for a reload; try again in a moment")
-                }
-            }
+            Request::Reload if self.machine.phase() != Phase::Running => leaving(),
+            // Answered with its outcome.
+            Request::Reload => return self.reload_for(call),
         };
         // Whoever asked may have gone.
         let _ = call.reply.send(response);
@@ -122,6 +116,12 @@ impl Driver {
                 .map(|after| protocol::Phase { name: "ready".to_owned(), microseconds: micros(after) }),
         );
         let mut warnings = self.told.warnings.clone();
+        if self.rereading.failed() {
+            warnings.push(
+                "the last reload failed and everything stays as it was: see the log, or skill-init config --check"
+                    .to_owned(),
+            );
+        }
         warnings.extend(self.observation.warnings.clone());
         warnings.extend(
             self.machine
@@ -218,7 +218,7 @@ fn shown(state: &State) -> ServiceState {
     }
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

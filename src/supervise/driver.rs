@@ -126,7 +126,7 @@ pub(super) struct Driver {
     actions: VecDeque<Action>,
     watch: Watch,
     worker: Worker,
-    rereading: reread::Rereading,
+    pub(super) rereading: reread::Rereading,
     reports: mpsc::UnboundedSender<Report>,
     prefix: bool,
     more: bool,
@@ -334,7 +334,7 @@ impl Driver {
         let late = deadline.map_or(Duration::ZERO, |at| tokio::time::Instant::now().saturating_duration_since(at));
         if late > health::FROZEN {
             let lost = seen.elapsed();
-            tracing::warn!(milliseconds = lost.as_millis(), "was frozen; deadlines are moved by as much");
+            tracing::warn!(milliseconds = super::answer::millis(lost), "was frozen; deadlines are moved by as much");
             self.frozen += lost;
         }
     }
@@ -380,7 +380,7 @@ impl Driver {
                 self.told.ready_after = Some(took);
                 self.settled = Some(tokio::time::Instant::now() + SETTLED);
             }
-            tracing::info!(milliseconds = took.as_millis(), "ready");
+            tracing::info!(milliseconds = super::answer::millis(took), "ready");
             super::answer::release(self);
         } else {
             tracing::warn!(reason = reasons, "not ready");

@@ -1,7 +1,7 @@
 //! `skill-init entrypoint [CMD...]`: the container start.
 
 use crate::{
-    cli::{Context, start},
+    cli::{Context, output, start},
     exit::Exit,
 };
 use std::time::Instant;
@@ -19,6 +19,12 @@ pub struct Args {
 
 /// Prepares, then supervises or becomes the command's bare init.
 pub fn run(args: Args, context: &Context) -> Exit {
+    if let Some(option) = args.command.first().filter(|word| word.starts_with('-')) {
+        output::error(&format!(
+            "\"{option}\" is no command, and entrypoint has no options but --help; a program of that name needs its path"
+        ));
+        return Exit::USAGE;
+    }
     match start::prepare(context, Instant::now()) {
         Err(exit) => exit,
         Ok(prepared) if args.command.is_empty() => start::supervise(context, prepared),

@@ -92,8 +92,9 @@ fn service(spec: &ServiceSpec) -> serde_json::Value {
         "secrets": spec.secrets,
         "stop_signal": spec.stop_signal,
         "stop_grace_ms": u64::try_from(spec.stop_grace.as_millis()).unwrap_or(u64::MAX),
-        "readiness": spec.readiness.as_ref().map(|probe| format!("{:?}", probe.kind)),
-        "liveness": spec.liveness.as_ref().map(|probe| format!("{:?}", probe.kind)),
+        "restart": spec.restart.name(),
+        "readiness": spec.readiness.as_ref().map(|probe| probe.kind.as_in_the_file()),
+        "liveness": spec.liveness.as_ref().map(|probe| probe.kind.as_in_the_file()),
     })
 }
 

@@ -14,7 +14,8 @@ use std::time::Duration;
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Services whose definition did not change go on running. With mistakes in the configuration nothing changes.\n\n\
-                        Example: docker exec CONTAINER skill-init reload\nExit: 0, 1 when refused, 69 when nobody answers."
+                        Example: docker exec CONTAINER skill-init reload\n\
+                        Exit: 0 taken over, 1 refused: the mistakes are printed, 69 when nobody answers."
 )]
 pub struct Args {
     #[command(flatten)]

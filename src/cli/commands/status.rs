@@ -51,6 +51,8 @@ pub fn run(args: Args, context: &Context) -> Exit {
         }
         match args.watch {
             None => return Exit::OK,
+            // `| head` has gone: nobody would ever end this.
+            Some(_) if output::refused() => return Exit::OK,
             Some(every) => std::thread::sleep(every.max(Duration::from_millis(100))),
         }
     }

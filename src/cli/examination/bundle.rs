@@ -7,7 +7,7 @@
 use super::examine::{Examination, read_json};
 use crate::{
     cli::Context,
-    settings::{Value as Setting, keys},
+    settings::{Value as Setting, keys, service::Essential},
     sys::{
         fs::{FsError, write_atomic},
         utc::Utc,
@@ -44,9 +44,9 @@ pub(in crate::cli) fn bundle(context: &Context, found: &Examination) -> Value {
         .map(|spec| {
             json!({
                 "name": spec.name, "command": spec.command, "cwd": spec.cwd, "user": spec.user, "after": spec.after,
-                "restart": format!("{:?}", spec.restart), "essential": format!("{:?}", spec.essential),
-                "readiness": spec.readiness.as_ref().map(|p| format!("{p:?}")),
-                "liveness": spec.liveness.as_ref().map(|p| format!("{p:?}")),
+                "restart": spec.restart.name(), "essential": spec.essential == Essential::Yes,
+                "readiness": spec.readiness.as_ref().map(|probe| probe.kind.as_in_the_file()),
+                "liveness": spec.liveness.as_ref().map(|probe| probe.kind.as_in_the_file()),
                 "variables": spec.env.keys().collect::<Vec<_>>(), "secrets": spec.secrets,
             })
         })
@@ -63,7 +63,7 @@ pub(in crate::cli) fn bundle(context: &Context, found: &Examination) -> Value {
             "concurrency": found.plan.concurrency.summary(),
             "landlock_enabled": found.plan.landlock.enabled,
             "landlock_reason": found.plan.landlock.reason,
-            "worker": format!("{:?}", found.plan.worker),
+            "worker": found.plan.worker.name(),
             "services": services,
         },
         "status": found.status,

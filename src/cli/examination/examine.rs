@@ -71,7 +71,7 @@ pub(in crate::cli) fn examine(context: &Context, target: &Target, with_agents: b
     findings.extend(machine::paths(&facts.paths, uid));
     findings.extend(machine::limits(&facts, &plan));
     findings.extend(machine::sandbox(&facts, &plan));
-    findings.push(machine::worker(&plan, &settings));
+    findings.push(machine::worker(&plan));
     let status = match target.client(context).status(DEADLINE) {
         Ok(status) => {
             findings.extend(running::status(&status));

@@ -163,12 +163,12 @@ pub(super) fn privileges(facts: &Facts, settings: &Settings) -> Vec<Finding> {
 }
 
 /// Is there a worker to run?
-pub(super) fn worker(plan: &Plan, settings: &Settings) -> Finding {
+pub(super) fn worker(plan: &Plan) -> Finding {
     match plan.worker {
         Worker::Custom => Finding::right("services", "API worker: SKILL_INIT_API_COMMAND"),
         Worker::Python => Finding::right("services", "API worker: the Python worker in the application folder"),
         Worker::Embedded => Finding::right("services", "API worker: skill-api"),
-        Worker::None if !settings.get(&keys::API) => Finding::note("services", "no API worker: SKILL_INIT_API is off"),
+        Worker::Off => Finding::note("services", "no API worker: SKILL_INIT_API is off"),
         Worker::None => Finding::wrong(
             "services",
             "no API worker was found",

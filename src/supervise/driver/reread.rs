@@ -6,11 +6,15 @@
 //!          a file is being written: AGAIN later, until PATIENCE is over
 //! ```
 //!
-//! Whoever asks during one gets another one after it, so the last change is always read. The thread is free while a file
-//! is waited for: it has kills to do.
+//! Whoever asks during one gets another one after it, so the last change is always read, and is answered with the outcome
+//! of that one. The thread is free while a file is waited for: it has kills to do.
 
 use super::{Driver, Report};
 use crate::{
+    control::{
+        protocol::{ErrorCode, Response},
+        server::Call,
+    },
     settings::{PATIENCE, service::ServiceSpec},
     supervise::{
         launch::Surroundings,
@@ -50,20 +54,49 @@ pub(super) type Outcome = Result<Option<Box<Replanned>>, String>;
 const AGAIN: Duration = Duration::from_millis(20);
 
 /// The reload that is under way, if one is.
-pub(super) struct Rereading {
+pub(in crate::supervise) struct Rereading {
     replan: Replan,
     begun: Option<Instant>,
     /// Asked for once more meanwhile.
     more: bool,
+    /// Who is owed the outcome of the one under way, and of the one after it.
+    asking: Vec<Call>,
+    asking_more: Vec<Call>,
+    failed: bool,
 }
 
 impl Rereading {
     pub(super) fn new(replan: Replan) -> Self {
-        Self { replan, begun: None, more: false }
+        Self { replan, begun: None, more: false, asking: Vec::new(), asking_more: Vec::new(), failed: false }
+    }
+
+    /// Did the last one come to nothing?
+    pub(in crate::supervise) fn failed(&self) -> bool {
+        self.failed
+    }
+
+    fn tell(&mut self, response: &Response) {
+        for call in self.asking.drain(..) {
+            // Whoever asked may have gone.
+            let _ = call.reply.send(response.clone());
+        }
     }
 }
 
 impl Driver {
+    /// A reload whose outcome is the answer.
+    pub(in crate::supervise) fn reload_for(&mut self, call: Call) {
+        let after = self.rereading.begun.is_some();
+        if !self.reload() {
+            let _ = call.reply.send(busy());
+            return;
+        }
+        let asking = if after { &mut self.rereading.asking_more } else { &mut self.rereading.asking };
+        // Those that gave up are dropped here: a folder that hangs holds the thread, and more may come.
+        asking.retain(|call| !call.reply.is_closed());
+        asking.push(call);
+    }
+
     /// Begins a reload, or notes that one more is wanted; false if the worker thread has too much to do.
     pub(in crate::supervise) fn reload(&mut self) -> bool {
         if self.rereading.begun.is_some() {
@@ -114,12 +147,25 @@ impl Driver {
                 self.watch = plan.watch;
                 tracing::info!("configuration re-read");
                 self.feed(Event::Reload(plan.specs));
+                self.rereading.failed = false;
+                self.rereading.tell(&Response::done("configuration re-read"));
             }
-            Err(reason) => tracing::error!(reason, "configuration not re-read; everything stays as it is"),
+            Err(reason) => {
+                tracing::error!(reason, "configuration not re-read; everything stays as it is");
+                self.rereading.failed = true;
+                let message = format!("configuration not re-read; everything stays as it is: {reason}");
+                self.rereading.tell(&Response::error(ErrorCode::Refused, message));
+            }
         }
         self.rereading.begun = None;
+        self.rereading.asking = std::mem::take(&mut self.rereading.asking_more);
         if std::mem::take(&mut self.rereading.more) && !self.reload() {
             tracing::error!("too much to do for another reload; ask again: skill-init reload");
+            self.rereading.tell(&busy());
         }
     }
+}
+
+fn busy() -> Response {
+    Response::error(ErrorCode::Busy, "too much to do for a reload; try again in a moment")
 }

@@ -50,7 +50,8 @@ pub(super) fn environment() -> String {
     out += "Each value comes from the environment, else from the configuration file, else it is the default; \
             `skill-init config` shows which. A value in parentheses below is the default where it depends on another setting \
             or belongs to the API worker.\n\n\
-            - An **empty** variable counts as unset.\n\
+            - An **empty** variable counts as unset; one that is not UTF-8 is a mistake. Other variables that are not UTF-8 do not\n\
+             \x20 reach the services (the bare mode passes everything on as it is).\n\
             - **Booleans** are `true`, `false`, `1`, `0`, `yes`, `no`, `on`, `off`, in any case; anything else is a mistake.\n\
             - **Times** are `500ms`, `8s`, `2m` or `1h`; a bare number is seconds.\n\
             - **Lists** are separated by commas or white space.\n\
