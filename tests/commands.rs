@@ -153,3 +153,24 @@ fn what_a_terminal_would_obey_is_shown_and_not_sent() {
     assert_eq!(code, Some(1));
     assert!(words.contains("a\\u{1b}[2Jb"), "{words:?}");
 }
+
+#[test]
+fn every_configuration_file_of_the_documentation_is_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("init.toml");
+    let mut seen = 0;
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    for page in fs::read_dir(docs).unwrap().map(|entry| entry.unwrap().path()) {
+        if page.extension() != Some(OsStr::new("md")) {
+            continue;
+        }
+        let text = fs::read_to_string(&page).unwrap();
+        for block in text.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()) {
+            fs::write(&file, block).unwrap();
+            let (code, _, words) = run(command(dir.path(), &["config", "--check"]).env("SKILL_INIT_CONFIG", &file));
+            assert_eq!(code, Some(0), "{}: {words}", page.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 0, "no page shows a file");
+}

@@ -19,7 +19,7 @@ pub use shape::{Entries, Kind, Shape};
 pub use trust::{Trust, TrustLock};
 pub use version::Version;
 
-use crate::settings::{FileProblem, Files, Mistake, SystemFiles};
+use crate::settings::{FileProblem, Files, Mistake, Origin, Settings, SystemFiles, keys};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -61,9 +61,35 @@ pub enum CatalogueError {
         /// All of them, each with file and line.
         mistakes: Vec<Mistake>,
     },
+    /// A setting chooses an engine that is in no row.
+    #[error("{place}: {reason}")]
+    Engines {
+        /// The variable, or the file and line.
+        place: String,
+        /// The name, and those that are known.
+        reason: String,
+    },
 }
 
 impl Catalogue {
+    /// The table that the settings name, and the words by which they choose from it.
+    pub fn of(settings: &Settings) -> Result<(Self, Vec<String>), CatalogueError> {
+        let catalogue = Self::load(settings.get_opt(&keys::CATALOGUE).as_deref())?;
+        // The later releases' name counts where ours is not set.
+        let later = settings.get_opt(&keys::BOOTSTRAP_ENGINES);
+        let later = later.filter(|_| settings.origin(&keys::ENGINES) == Origin::Default);
+        let key = if later.is_some() { &keys::BOOTSTRAP_ENGINES } else { &keys::ENGINES };
+        let words = later.unwrap_or_else(|| settings.get(&keys::ENGINES));
+        if let Err(reason) = catalogue.select(&words) {
+            let place = match (settings.origin(key), &settings.file) {
+                (Origin::File { line }, Some(file)) => format!("{}:{line}", file.display()),
+                _ => format!("env {}", key.spec.env),
+            };
+            return Err(CatalogueError::Engines { place, reason });
+        }
+        Ok((catalogue, words))
+    }
+
     /// The built-in table, with the file laid over it where there is one.
     pub fn load(file: Option<&Path>) -> Result<Self, CatalogueError> {
         let Some(path) = file else { return Ok(Self::built_in()) };

@@ -41,7 +41,7 @@ impl Wanted {
         let named = [settings.get_opt(&keys::ENGINES), settings.get_opt(&keys::BOOTSTRAP_ENGINES)];
         Ok(Self {
             layout: layout.clone(),
-            catalogue: Catalogue::load(settings.get_opt(&keys::CATALOGUE).as_deref())?,
+            catalogue: Catalogue::of(settings)?.0,
             extra: named.into_iter().flatten().flatten().collect(),
             trust: settings.get(&keys::TRUST),
             import: settings.get(&keys::IMPORT),

@@ -85,6 +85,27 @@ fn a_broken_engine_table_is_a_configuration_mistake_and_nothing_is_touched() {
 }
 
 #[test]
+fn an_engine_that_there_is_not_is_a_configuration_mistake_and_nothing_is_touched() {
+    let v = Volume::new();
+    v.write("init.toml", "[agents]\nengines = [\"gemini\", \"codx\"]\n");
+    let told = |command: &str, env: &[(&str, &str)], check: &[&str]| {
+        let assert = v.command(command).args(check).envs(env.iter().copied()).assert().code(78);
+        String::from_utf8(assert.get_output().stderr.clone()).unwrap()
+    };
+    let file = v.path("init.toml");
+    let file = file.to_str().unwrap();
+    for (command, check) in [("apply", &[][..]), ("plan", &[]), ("config", &["--check"])] {
+        let words = told(command, &[("SKILL_INIT_CONFIG", file)], check);
+        assert!(words.contains(&format!("{file}:2: no engine is called \"codx\"; known are")), "{words}");
+        for variable in ["SKILL_INIT_ENGINES", "SKILL_RUNNER_BOOTSTRAP_ENGINES"] {
+            let words = told(command, &[(variable, "codx")], check);
+            assert!(words.contains(&format!("env {variable}: no engine is called \"codx\"")), "{words}");
+        }
+    }
+    assert!(!v.exists("data"));
+}
+
+#[test]
 fn started_as_root_with_a_user_the_volumes_become_that_users() {
     if !is_root() {
         eprintln!("SKIPPED: only root gives files away");

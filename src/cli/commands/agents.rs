@@ -15,7 +15,7 @@ use crate::{
     cli::{Context, output},
     exit::Exit,
     layout::Layout,
-    settings::{Origin, Settings, keys},
+    settings::{Settings, keys},
     sys::utc::Utc,
 };
 use clap::Subcommand;
@@ -125,19 +125,10 @@ fn become_user(settings: &Settings) -> Result<(), Exit> {
 impl<'a> Scene<'a> {
     fn new(args: &Args, context: &'a Context) -> Result<Self, Exit> {
         let (settings, layout) = context.load()?;
-        let wrong = |message: &str| {
-            output::error(message);
+        let (catalogue, words) = Catalogue::of(&settings).map_err(|error| {
+            output::error(&error.to_string());
             Exit::CONFIG
-        };
-        let file = settings.get_opt(&keys::CATALOGUE);
-        let catalogue = Catalogue::load(file.as_deref()).map_err(|e| wrong(&e.to_string()))?;
-        // The later releases' name counts where ours is not set.
-        let ours = settings.origin(&keys::ENGINES) != Origin::Default;
-        let (words, name) = match settings.get_opt(&keys::BOOTSTRAP_ENGINES) {
-            Some(words) if !ours => (words, keys::BOOTSTRAP_ENGINES.spec.env),
-            _ => (settings.get(&keys::ENGINES), keys::ENGINES.spec.env),
-        };
-        catalogue.select(&words).map_err(|reason| wrong(&format!("env {name}: {reason}")))?;
+        })?;
         become_user(&settings)?;
         let interrupt = Interrupt::install().ok();
         let (json, status_file, best_effort) = (args.json, args.status_file.clone(), args.best_effort);

@@ -1,6 +1,7 @@
 //! `skill-init config`: every setting with its value and origin, secrets redacted; or only the check.
 
 use crate::{
+    agents::catalogue::Catalogue,
     cli::{Context, examination::scrub::Scrub, output},
     exit::Exit,
     layout::{Layout, Mode},
@@ -37,7 +38,14 @@ pub fn run(args: Args, context: &Context) -> Exit {
         output::error(&format!("warning: {warning}"));
     }
     if args.check {
-        return Exit::OK;
+        // The engines are a table of their own, and a start reads it with the settings.
+        return Catalogue::of(&settings).map_or_else(
+            |error| {
+                output::error(&error.to_string());
+                Exit::CONFIG
+            },
+            |_| Exit::OK,
+        );
     }
     let layout = context.layout(&settings);
     if args.json {

@@ -4,39 +4,30 @@ use super::finding::Finding;
 use crate::{
     agents::{
         auth,
-        catalogue::{Catalogue, Engine},
+        catalogue::{Catalogue, CatalogueError, Engine},
         check::{self, Checked, Surroundings},
         environment, run, sandbox,
         status::Readiness,
     },
     cli::Context,
     layout::Layout,
-    settings::{Origin, Settings, keys},
+    settings::{Settings, keys},
     sys::utc::Utc,
 };
 use std::path::Path;
 
 /// Runs every wanted CLI once (`--version`) and looks at its credentials.
 pub(super) fn agents(context: &Context, settings: &Settings, layout: &Layout) -> Vec<Finding> {
-    let catalogue = match Catalogue::load(settings.get_opt(&keys::CATALOGUE).as_deref()) {
-        Ok(catalogue) => catalogue,
+    let (catalogue, words) = match Catalogue::of(settings) {
+        Ok(found) => found,
+        Err(error @ CatalogueError::Engines { .. }) => {
+            return vec![Finding::wrong("agents", error.to_string(), "set it to some of the names that are known")];
+        }
         Err(error) => {
             return vec![Finding::wrong("agents", error.to_string(), "mend the file that SKILL_INIT_CATALOGUE names")];
         }
     };
-    let ours = settings.origin(&keys::ENGINES) != Origin::Default;
-    let words =
-        settings.get_opt(&keys::BOOTSTRAP_ENGINES).filter(|_| !ours).unwrap_or_else(|| settings.get(&keys::ENGINES));
-    let engines = match catalogue.select(&words) {
-        Ok(engines) => engines,
-        Err(reason) => {
-            return vec![Finding::wrong(
-                "agents",
-                reason,
-                "set SKILL_INIT_ENGINES to names of `skill-init agents list`",
-            )];
-        }
-    };
+    let engines = catalogue.select(&words).unwrap_or_default();
     let deadline = settings.get(&keys::CHECK_TIMEOUT);
     let around = Surroundings { env: &context.env, layout, deadline, interrupt: None };
     let now = Utc::now().0;
