@@ -169,7 +169,10 @@ impl<'a> Scene<'a> {
     /// Writes a file of the contract; a file that cannot be written is told and gives exit code 73.
     fn write(&self, path: &Path, value: &Value) -> Result<(), Exit> {
         status::write(path, value).map_err(|error| {
-            output::error(&format!("failed to {error}"));
+            output::error(&format!(
+                "{} is not written: failed to {error}; skill-init apply makes the folders and says what is in the way",
+                path.display()
+            ));
             Exit::CANT_CREATE
         })
     }

@@ -61,8 +61,14 @@ fn path(fact: &PathFact, uid: Option<u32>) -> Finding {
 }
 
 fn mend(fact: &PathFact, why: &str, uid: Option<u32>) -> String {
-    let place = &fact.looked_at;
+    // What was looked at is the nearest folder that there is; the root is nobody's to give or to mount over.
+    let root = fact.looked_at == "/";
+    let place = if root { &fact.path } else { &fact.looked_at };
     match why {
+        "EACCES" | "EPERM" if root => {
+            let uid = uid.map_or_else(|| "UID".to_owned(), |uid| uid.to_string());
+            format!("mount a volume on {place}, or as root: install -d -o {uid} {place}")
+        }
         "read-only file system" | "EROFS" => {
             format!("mount {place} writable (without :ro, readOnlyRootFilesystem needs a volume there)")
         }
@@ -203,8 +209,13 @@ mod tests {
         let found = path(&denied, Some(10001));
         assert_eq!(found.level, Level::Wrong);
         assert!(found.remedy.contains("chown -R 10001:10001 /data"), "{found:?}");
-        let read_only = PathFact { why_not: Some("read-only file system".to_owned()), ..denied };
+        let read_only = PathFact { why_not: Some("read-only file system".to_owned()), ..denied.clone() };
         assert!(path(&read_only, None).remedy.contains("writable"));
+        // The nearest folder that there is is the root: it is nobody's to give away or to mount over.
+        let nowhere = PathFact { looked_at: "/".to_owned(), exists: false, ..denied };
+        assert_eq!(path(&nowhere, Some(7)).remedy, "mount a volume on /data, or as root: install -d -o 7 /data");
+        let nowhere = PathFact { looked_at: "/".to_owned(), ..read_only };
+        assert!(path(&nowhere, None).remedy.starts_with("mount /data writable"));
     }
 
     #[test]
