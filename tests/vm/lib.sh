@@ -91,7 +91,7 @@ initramfs() {
     cp "$(command -v busybox)" "$root/bin/busybox"
     # Where the tree has merged its folders (bin -> usr/bin) the links land in the right place all the same.
     for applet in sh mount mkdir cat echo ls sleep ln ps seq grep sed awk cut sort dirname printf rm id dd timeout poweroff ip env head \
-        chmod true test uname tr readlink tail find sha256sum mv insmod; do ln -sf busybox "$root/bin/$applet"; done
+        chmod true test uname tr readlink tail find sha256sum mv insmod wget cp sync; do ln -sf busybox "$root/bin/$applet"; done
     cat > "$root/init" <<'INIT'
 #!/bin/sh
 export PATH=/bin:/usr/bin:/sbin:/usr/sbin HOME=/

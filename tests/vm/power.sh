@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Power cuts: a machine of its own, whose disk stays, dies again and again in the middle of upgrades, imports and trust entries (SIGKILL
-# to QEMU: what its kernel had not written is gone). After every cut the next boot asks what must hold; what a command had said was done
+# Power cuts: a machine of its own, whose disk stays, dies again and again in the middle of upgrades, imports, trust entries and runs
+# (SIGKILL to QEMU: what its kernel had not written is gone). After every cut the next boot asks what must hold; what a command had said was done
 # must still be there. Prints `N passed, N failed, N skipped`; exit status 1 if anything failed.
 #
 #   power.sh [SKILL_INIT [CUTS]]    a static binary (without it: built, profile quick) and how often the power goes (24)
@@ -28,10 +28,29 @@ root=$work/root
 mkdir -p "$root/bin/npm.d"
 cp "$HERE/power_guest.sh" "$root/script"
 cp "$binary" "$root/bin/skill-init"
+cp "$(dirname "$binary")/skill-api" "$root/bin/skill-api"
 cp "$REPO/tests/agents/npm.sh" "$root/bin/npm.d/npm"
 cp "$HERE/power_npm.sh" "$root/bin/npm"
 chmod 755 "$root/bin/npm" "$root/bin/npm.d/npm"
 cp -r "$kernel/modules" "$root/modules"
+# The worker's root: a skill that wants a number, and a codex that gives it.
+skill=$root/worker/skills/demo cli=$root/worker/agent-cache/npm/bin/codex
+mkdir -p "$skill/assets" "$(dirname "$cli")" "$root/worker/data"
+printf -- '---\nname: demo\ndescription: a test\n---\n# demo\n' > "$skill/SKILL.md"
+jq -n '{id: "demo", version: "1.0.0", execution_modes: ["auto"], schemas: {input: "assets/input.schema.json",
+    parameter: "assets/parameter.schema.json", output: "assets/output.schema.json"}}' > "$skill/assets/runner.json"
+for schema in input parameter; do echo '{"type": "object", "properties": {}}' > "$skill/assets/$schema.schema.json"; done
+jq -n '{type: "object", properties: {answer: {type: "integer"}}, required: ["answer"]}' > "$skill/assets/output.schema.json"
+message=$(jq -cn '{type: "item.completed", item: {id: "0", type: "agent_message", text: "{\"answer\": 7, \"__SKILL_DONE__\": true}"}}')
+cat > "$cli" <<CLI
+#!/bin/sh
+[ "\$1" != --version ] || { echo 'codex-cli 0.169.0'; exit; }
+echo '{"type":"thread.started","thread_id":"t-1"}'
+echo '$message'
+echo '{"type":"turn.completed"}'
+CLI
+chmod 755 "$cli"
+echo '{"codex": {"present": true, "version": "codex-cli 0.169.0"}}' > "$root/worker/data/agent_status.json"
 initramfs "$root" "$work/initrd.gz"
 truncate -s 512M "$work/disk"
 mkfs.ext4 -q -F "$work/disk"
@@ -64,12 +83,12 @@ kept() {
 }
 
 declare -A acknowledged=() hits=()
-control_lost=0
+control_lost=0 jobs=""
 for ((cut = 0; cut <= cuts; cut++)); do
     : > "$work/console"
     qemu-system-x86_64 -accel tcg -cpu max -m 512 -smp 2 -nodefaults -no-user-config -no-reboot -display none \
         -serial "file:$work/console" -kernel "$kernel/vmlinuz" -initrd "$work/initrd.gz" \
-        -drive "file=$work/disk,if=virtio,format=raw,cache=writeback" -append "console=ttyS0 quiet panic=-1" \
+        -drive "file=$work/disk,if=virtio,format=raw,cache=writeback" -append "console=ttyS0 quiet panic=-1 $jobs" \
         < /dev/null 2> "$work/errors" &
     machine=$!
     if ! until_said work; then
@@ -84,6 +103,8 @@ for ((cut = 0; cut <= cuts; cut++)); do
         check "cut $cut: every file of the CLI has its sum" "$(said sums)" whole
         check "cut $cut: the next ensure" "$(said ensure)" "0, nothing left behind"
         check "cut $cut: the status is whole" "$(said status | jq -r .codex.present 2>&1)" true
+        [ -z "$jobs" ] || check "cut $cut: an accepted job has ended" "$(said found-accepted | sed 's/failed/succeeded/')" succeeded
+        case $jobs in *succeeded=*) check "cut $cut: a job that had succeeded still has" "$(said found-succeeded)" "succeeded 7" ;; esac
         [ "$(said found-control)" -ge "${acknowledged[control]:-0}" ] 2> /dev/null || control_lost=$((control_lost + 1))
     fi
     [ $cut -lt "$cuts" ] || break
@@ -92,6 +113,12 @@ for ((cut = 0; cut <= cuts; cut++)); do
     kill -9 "$machine" && { wait "$machine" || true; } 2> /dev/null
     machine=""
     for what in upgrade import trust control; do acknowledged[$what]=$(said "done-$what" | grep . || said "found-$what"); done
+    for what in accepted succeeded; do
+        job=$(said "job-$what")
+        [ -z "$job" ] || acknowledged[$what]=$job
+    done
+    jobs="${acknowledged[accepted]:+accepted=${acknowledged[accepted]}} ${acknowledged[succeeded]:+succeeded=${acknowledged[succeeded]}}"
+    jobs=${jobs# }
     check "cut $((cut + 1)): nothing failed before it" "$(said failed)" ""
     under_way=$(said doing)
     hits[$under_way]=$((${hits[$under_way]:-0} + 1))

@@ -13,7 +13,22 @@ prefix=/mnt/cache/npm
 package=$prefix/lib/node_modules/@openai/codex
 home=/mnt/cache/agent-home
 
-number() { sed -n 's/[^0-9]*\([0-9][0-9]*\).*/\1/p' "$1" 2> /dev/null | head -n 1; }
+# The worker over a root of its own: a skill and a codex that answers.
+[ -d /mnt/worker ] || { cp -r /worker /mnt/worker && sync; }
+env -i PATH=/bin SKILL_RUNNER_RUNTIME_MODE=local SKILL_RUNNER_LOCAL_ROOT=/mnt/worker SKILL_INIT_API_HOST=127.0.0.1 PORT=8000 \
+    SKILL_RUNNER_MAX_CONCURRENT=2 skill-api > /tmp/worker.log 2>&1 &
+api=http://127.0.0.1:8000
+until wget -q -O /dev/null $api/ 2> /dev/null; do sleep 0.1; done
+field() { sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p" | head -n 1; }
+# ended JOB: waits for its end and says it.
+ended() {
+    while :; do
+        status=$(wget -q -O - "$api/v1/jobs/$1" 2> /dev/null | tr ',' '\n' | field status)
+        case $status in queued | running | canceling) sleep 0.1 ;; *) break ;; esac
+    done
+    echo "${status:-unknown}"
+}
+
 upgrade=0 import=0 trust=0 control=0
 if [ -e "$prefix/bin/codex" ]; then
     upgrade=$("$prefix/bin/codex" --version | sed -n 's/^codex-cli \([0-9]*\)\.0\.0$/\1/p')
@@ -27,6 +42,11 @@ fi
 trust=$(skill-init trust list codex 2> /dev/null | sed -n 's|.*/runs/\([0-9]*\).*|\1|p' | sort -n | tail -n 1)
 control=$(cat /mnt/control 2> /dev/null)
 for what in upgrade import trust control; do eval "echo \"@@found-$what \${$what:-0}\""; done
+# The last job that was accepted, and the last that was told to have ended well, are named by the kernel's command line.
+for job in $(tr ' ' '\n' < /proc/cmdline | sed -n 's/^accepted=//p'); do echo "@@found-accepted $(ended "$job")"; done
+for job in $(tr ' ' '\n' < /proc/cmdline | sed -n 's/^succeeded=//p'); do
+    echo "@@found-succeeded $(ended "$job") $(wget -q -O - "$api/v1/jobs/$job/result" 2> /dev/null | tr -d ' \n' | sed -n 's/.*"answer":\([0-9]*\).*/\1/p')"
+done
 
 echo "@@work"
 acknowledge() { [ "$2" -eq 0 ] && echo "@@done-$1 $3" || { echo "@@failed $1: $(tail -n 3 /tmp/out)"; sleep 1; }; }
@@ -43,6 +63,11 @@ while :; do
     echo "@@doing control"
     echo $control > /mnt/control.new && mv /mnt/control.new /mnt/control
     acknowledge control $? $control
+    echo "@@doing job"
+    job=$(wget -q -O - --header 'content-type: application/json' \
+        --post-data '{"skill_id": "demo", "engine": "codex", "input": {"topic": "power"}}' $api/v1/jobs 2> /tmp/out | field request_id)
+    [ -n "$job" ] && echo "@@job-accepted $job" || echo "@@failed job: $(tail -n 3 /tmp/out /tmp/worker.log)"
+    [ "$(ended "$job")" = succeeded ] && echo "@@job-succeeded $job" || echo "@@failed job $job: $(wget -q -O - "$api/v1/jobs/$job" | tr -d '\n')"
     echo "@@doing upgrade"
     echo "$upgrade.0.0" > /bin/npm.d/latest
     skill-init agents upgrade codex > /tmp/out 2>&1

@@ -50,6 +50,6 @@ for _name, _what in WHAT.items():
          limit=900)(lambda _world, name=_name: machine(name))
 
 
-@case("machine: eight power cuts in the middle of upgrades, imports and trust entries take nothing that was acknowledged", limit=900)
+@case("machine: eight power cuts in the middle of upgrades, imports, trust entries and runs take nothing that was acknowledged", limit=900)
 def power_cuts(_world):
     return judged("power.sh", (*TOOLS, "mkfs.ext4"), "8")
