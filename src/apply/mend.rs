@@ -66,7 +66,6 @@ fn existing(path: &Path) -> (PathBuf, Option<(u32, u32, u32)>) {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test that fails panics")]
 mod tests {
     use super::*;
 
