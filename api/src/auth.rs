@@ -54,6 +54,11 @@ impl Auth {
         Ok(Self { expected: Some(Secret::new(digest(format!("{user}:{}", password.expose()).as_bytes()))), scope })
     }
 
+    /// Is a password asked for at all?
+    pub const fn is_on(&self) -> bool {
+        self.expected.is_some()
+    }
+
     /// Is this path behind Basic Auth?
     pub fn protects(&self, path: &str) -> bool {
         let below =

@@ -143,7 +143,7 @@ pub fn read_small_inside(root: &Path, relative: &str) -> io::Result<Option<Vec<u
 }
 
 /// MiB of a file that is small.
-const SMALL: u64 = 8;
+pub const SMALL: u64 = 8;
 
 fn bounded(file: File, mebibytes: u64) -> io::Result<Vec<u8>> {
     let (most, mut bytes) = (mebibytes << 20, Vec::new());

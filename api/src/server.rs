@@ -9,7 +9,7 @@
 use crate::{auth, error::ApiError, http, management, notify::Notify, openapi, packages, state::Shared, ui};
 use axum::{
     Router,
-    extract::Request,
+    extract::{DefaultBodyLimit, Request},
     http::Method,
     middleware::Next,
     response::{IntoResponse, Response},
@@ -24,6 +24,8 @@ use std::{io, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::Semaphore};
 use tower_http::{catch_panic::CatchPanicLayer, timeout::RequestBodyTimeoutLayer};
 
+/// Most bytes of a JSON body; forms have limits of their own.
+const BODY_MAX: usize = 8 << 20;
 /// Most bytes of a head.
 const HEAD_MAX: usize = 64 * 1024;
 /// Most bytes that a connection reads ahead or holds back.
@@ -43,6 +45,7 @@ pub fn router(app: &Shared) -> Router {
     let routes = routes
         .merge(ui::router(app))
         .layer(axum::middleware::from_fn(to_the_end))
+        .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(RequestBodyTimeoutLayer::new(app.config.patience))
         .fallback(|| async { ApiError::not_found("Not Found") })
         .method_not_allowed_fallback(|| async {

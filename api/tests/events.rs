@@ -166,3 +166,15 @@ fn a_client_that_comes_back_after_every_event_gets_each_of_them_once() {
     let history = worker.get(&format!("{path}/history")).json();
     assert_eq!(history["events"].as_array().unwrap()[..], seen[..]);
 }
+
+#[test]
+fn a_stream_of_a_request_that_is_removed_before_it_has_begun_ends() {
+    let worker = Setup::new().reader().start();
+    let id = worker.job(&json!({"skill_id": "reader"}));
+    let mut stream = Stream::open(worker.address, &format!("/v1/jobs/{id}/events"), "");
+    assert_eq!(stream.next().unwrap().0, "snapshot");
+    let removed = worker.post("/v1/jobs/cleanup", &json!({})).json();
+    assert_eq!(removed["requests_deleted"], 1, "{removed}");
+    let last = std::iter::from_fn(|| stream.next()).last();
+    assert!(last.is_none_or(|(event, ..)| event == "heartbeat"));
+}

@@ -11,7 +11,7 @@
 
 mod common;
 use common::{prover::operations, *};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 /// Every endpoint of the reference's HTTP surface but its pages, as its documentation lists them (3.1 to 3.4).
@@ -161,6 +161,66 @@ fn the_document_is_sound_and_says_what_is_protected() {
     assert!(!text.contains("http://") && !text.contains("https://") && !text.contains("src="), "it loads something");
     assert!(page.header("content-security-policy").unwrap().contains("script-src 'sha256-"));
     assert_eq!(worker.get("/redoc").body, page.body);
+}
+
+#[test]
+fn the_document_says_where_a_password_is_asked_for_now() {
+    for (setup, expected) in
+        [(Setup::new(), json!([{}, {"basic": []}])), (Setup::new().guarded("me", "secret"), json!([{"basic": []}]))]
+    {
+        let document = setup.start().get("/openapi.json").json();
+        assert_eq!(document["paths"]["/v1/skill-packages/install"]["post"]["security"], expected);
+        assert!(document["paths"]["/v1/jobs"]["post"]["security"].is_null());
+    }
+}
+
+#[test]
+fn what_the_document_allows_as_a_parameter_is_taken_and_nothing_beside_it() {
+    let worker = Setup::new().skill("demo").cli("codex", &codex_says(r#"{"answer": 1}"#)).start();
+    let id = worker.job(&json!({"skill_id": "demo"}));
+    worker.settled("/v1/jobs", &id);
+    let document = worker.get("/openapi.json").json();
+    let mut seen = BTreeSet::new();
+    // Temporary runs have the parameters of jobs.
+    for (method, path) in operations(&document).into_iter().filter(|(_, path)| !path.starts_with("/v1/temp-skill-runs"))
+    {
+        let operation = &document["paths"][&path][&method];
+        let of = |which: &str| -> Vec<&Value> {
+            operation["parameters"].as_array().into_iter().flatten().filter(|one| one["in"] == which).collect()
+        };
+        let filled = path.replace("{id}", &id).replace("{path}", "artifacts/x");
+        let good = |schema: &Value| -> Vec<String> {
+            match (schema["enum"].as_array(), schema["format"].as_str(), schema["maximum"].as_u64()) {
+                (Some(words), ..) => words.iter().map(|word| word.as_str().unwrap().to_owned()).collect(),
+                (_, Some("date-time"), _) => {
+                    ["2026-11-23T16:00:00+08:00", "0001-01-01T00:00:00Z", "2026-11-23t08:00:00.5z"]
+                        .map(|time| time.replace('+', "%2B"))
+                        .into()
+                }
+                (.., Some(most)) => vec!["0".to_owned(), most.to_string()],
+                _ => vec!["input.json".to_owned()],
+            }
+        };
+        for parameter in of("query") {
+            let (name, schema) = (parameter["name"].as_str().unwrap(), &parameter["schema"]);
+            let others: String = of("query")
+                .into_iter()
+                .filter(|other| *other != parameter && other["required"] == true)
+                .map(|other| format!("&{}={}", other["name"].as_str().unwrap(), good(&other["schema"])[0]))
+                .collect();
+            for value in good(schema) {
+                let asked = format!("{filled}?{name}={value}{others}");
+                assert_eq!(worker.get(&asked).status, 200, "{asked}");
+            }
+            let bad = schema["maximum"].as_u64().map_or_else(|| "..".to_owned(), |most| format!("{most}0"));
+            let asked = format!("{filled}?{name}={bad}{others}");
+            assert!([400, 422].contains(&worker.get(&asked).status), "{asked}");
+            seen.insert(name.to_owned());
+        }
+    }
+    for name in ["stream", "from_ts", "byte_to", "attempt", "cursor", "page", "path"] {
+        assert!(seen.contains(name), "{name}");
+    }
 }
 
 fn references(value: &Value, out: &mut BTreeSet<String>) {

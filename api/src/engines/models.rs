@@ -153,7 +153,12 @@ impl App {
             if path.exists() {
                 return Err(ApiError::conflict(format!("Snapshot already exists for version {version}")));
             }
-            files::write_json(&path, &json!({"models": new.models}))?;
+            let list = json!({"models": new.models}).to_string();
+            // What is written is read again at every look at the engine.
+            if list.len() as u64 > files::SMALL << 20 {
+                return Err(ApiError::too_large(format!("a list of models has at most {} MiB", files::SMALL)));
+            }
+            files::write_atomic(&path, list.as_bytes())?;
             Ok(())
         })
         .await??;

@@ -11,25 +11,18 @@ use crate::{
     state::Shared,
     store::Kind,
 };
-use axum::{
-    Json,
-    extract::{DefaultBodyLimit, State},
-    routing::post,
-};
+use axum::{Json, extract::State, routing::post};
 use serde_json::{Value, json};
-
-/// Largest JSON body.
-const BODY_MAX: usize = 8 << 20;
 
 pub(super) fn routes(app: &Shared) -> Table<()> {
     let jobs = Table::new()
-        .post_with(
+        .post(
             "/",
-            post(create_job).layer(DefaultBodyLimit::max(BODY_MAX)),
+            create_job,
             Doc::new(JOBS, "Runs an installed skill; waits for an upload where it requires files")
                 .json("NewJob")
                 .ok("Created")
-                .errors(&[400, 404, 413, 429, 501]),
+                .errors(&[400, 404, 429, 501]),
         )
         .post(
             "/cleanup",
@@ -42,17 +35,17 @@ pub(super) fn routes(app: &Shared) -> Table<()> {
             Doc::new(JOBS, "The input files, by the names of the input's keys; starts the job")
                 .form(&[("file", true)])
                 .ok("Uploaded")
-                .errors(&[400, 404, 409, 413, 422, 429]),
+                .errors(&[400, 404, 409, 422, 429]),
         )
         .merge(shared(Kind::Job, app));
     let temp = Table::new()
-        .post_with(
+        .post(
             "/",
-            post(create_temp).layer(DefaultBodyLimit::max(BODY_MAX)),
+            create_temp,
             Doc::new(TEMP, "A run of a skill that comes with its upload")
                 .json("NewTempRun")
                 .ok("Created")
-                .errors(&[400, 413]),
+                .errors(&[400]),
         )
         .post_with(
             "/{id}/upload",
@@ -61,7 +54,7 @@ pub(super) fn routes(app: &Shared) -> Table<()> {
             Doc::new(TEMP, "The skill's package, and input files where it requires any; starts the run")
                 .form(&[("skill_package", true), ("file", false)])
                 .ok("Uploaded")
-                .errors(&[400, 404, 409, 413, 422, 429, 501]),
+                .errors(&[400, 404, 409, 422, 429, 501]),
         )
         .merge(shared(Kind::Temp, app));
     Table::new()

@@ -19,7 +19,7 @@ use axum::{
     body::Body,
     extract::State,
     http::{
-        HeaderMap,
+        HeaderMap, StatusCode,
         header::{CACHE_CONTROL, CONTENT_TYPE},
     },
     response::{IntoResponse, Response},
@@ -173,9 +173,14 @@ impl Client {
         let Some((folder, bell)) = &mut self.run else {
             // The upload has not come: looked up at each heartbeat.
             self.wait_beat().await;
-            if let Ok((_, Some(run))) = self.app.request_and_run(None, &self.request_id).await {
-                let bell = self.app.events.listen(&run.run_id);
-                self.run = Some((RunFolder::new(&self.app.config.runs_dir(), &run.run_id), bell));
+            match self.app.request_and_run(None, &self.request_id).await {
+                Ok((_, Some(run))) => {
+                    let bell = self.app.events.listen(&run.run_id);
+                    self.run = Some((RunFolder::new(&self.app.config.runs_dir(), &run.run_id), bell));
+                }
+                // Removed: nothing will ever happen.
+                Err(error) if error.status == StatusCode::NOT_FOUND => self.done = true,
+                Ok((_, None)) | Err(_) => {}
             }
             return;
         };

@@ -1,9 +1,12 @@
 //! Multipart uploads, streamed to disk within a limit; nothing larger than a chunk is ever in memory.
 
 use crate::error::{ApiError, ApiResult};
-use axum::extract::{
-    DefaultBodyLimit, Multipart,
-    multipart::{Field, MultipartError},
+use axum::{
+    extract::{
+        DefaultBodyLimit, Multipart,
+        multipart::{Field, MultipartError},
+    },
+    http::StatusCode,
 };
 use std::{
     collections::BTreeMap,
@@ -23,6 +26,8 @@ pub fn form_max(files: u64) -> DefaultBodyLimit {
 pub fn broken(error: MultipartError) -> ApiError {
     match error.status() {
         status if status.is_server_error() => ApiError::cut_off(),
+        // As any other body that is not of its form.
+        StatusCode::BAD_REQUEST => ApiError::unprocessable(format!("the form cannot be read: {}", error.body_text())),
         status => ApiError::new(status, error.body_text()),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     schemas,
-    table::{Body, Operation, Reply},
+    table::{Body, Kind, Operation, Reply},
 };
 use crate::auth::Auth;
 use serde_json::{Map, Value, json};
@@ -52,18 +52,19 @@ fn describe(operation: &Operation, path: &str, auth: &Auth) -> Value {
     out.insert("tags".to_owned(), json!([doc.tag]));
     out.insert("summary".to_owned(), json!(doc.summary));
     let in_path = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).map(|name| {
-        let mut parameter = json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}});
-        if operation.path.contains("{*")
-            && let Some(map) = parameter.as_object_mut()
-        {
-            map.insert("description".to_owned(), json!("May hold slashes."));
+        let wild = operation.path.contains(&format!("{{*{name}}}"));
+        match wild {
+            true => json!({
+                "name": name, "in": "path", "required": true, "description": "As the list names it; its slashes stay slashes.",
+                "schema": {"type": "string", "pattern": "^artifacts/."}, "example": "artifacts/report.md",
+            }),
+            false => json!({"name": name, "in": "path", "required": true, "schema": {"type": "string", "minLength": 1}}),
         }
-        parameter
     });
     let in_query = doc.query.iter().map(|parameter| {
         json!({
             "name": parameter.name, "in": "query", "required": parameter.required, "description": parameter.about,
-            "schema": if parameter.kind == "integer" { json!({"type": "integer", "minimum": 0}) } else { json!({"type": "string"}) },
+            "schema": schema_of(parameter.kind),
         })
     });
     let parameters: Vec<Value> = in_path.chain(in_query).collect();
@@ -75,9 +76,20 @@ fn describe(operation: &Operation, path: &str, auth: &Auth) -> Value {
     }
     out.insert("responses".to_owned(), responses(operation, path, auth));
     if auth.protects(path) {
-        out.insert("security".to_owned(), json!([{"basic": []}]));
+        // Where nothing is asked for now, a client may still be ready for it.
+        let needed = if auth.is_on() { json!([{"basic": []}]) } else { json!([{}, {"basic": []}]) };
+        out.insert("security".to_owned(), needed);
     }
     Value::Object(out)
+}
+
+fn schema_of(kind: Kind) -> Value {
+    match kind {
+        Kind::Number(most) => json!({"type": "integer", "minimum": 0, "maximum": most}),
+        Kind::Text => json!({"type": "string", "minLength": 1}),
+        Kind::Time => json!({"type": "string", "format": "date-time"}),
+        Kind::OneOf(words) => json!({"type": "string", "enum": words}),
+    }
 }
 
 /// `get_v1_jobs_id_events`: unique, because method and path are.
@@ -106,7 +118,10 @@ fn request_body(body: Body) -> Option<Value> {
         Body::Form(files) => {
             let properties: Map<String, Value> = files
                 .iter()
-                .map(|(name, _)| ((*name).to_owned(), json!({"type": "string", "contentMediaType": "application/zip"})))
+                .map(|(name, _)| {
+                    let zip = json!({"type": "string", "format": "binary", "contentMediaType": "application/zip"});
+                    ((*name).to_owned(), zip)
+                })
                 .collect();
             let required: Vec<&str> = files.iter().filter(|(_, required)| *required).map(|(name, _)| *name).collect();
             let schema = json!({"type": "object", "properties": properties, "required": required});
@@ -126,7 +141,15 @@ fn responses(operation: &Operation, path: &str, auth: &Auth) -> Value {
             out.insert("200".to_owned(), success(json!({"type": "array", "items": reference(schema)})));
         }
         Reply::Bytes(kind) => {
-            out.insert("200".to_owned(), json!({"description": "Success", "content": {kind: {}}}));
+            let frames = "Frames: snapshot {status, cursor}, chat_event (its data is an Event, its id the sequence number), \
+                heartbeat {ts}, shutdown";
+            let (description, of) = match kind {
+                // A schema would be that of the whole stream, which has no end.
+                "text/event-stream" => (frames, json!({})),
+                text if text.starts_with("text/") => ("Success", json!({"schema": {"type": "string"}})),
+                _ => ("Success", json!({"schema": {"type": "string", "format": "binary"}})),
+            };
+            out.insert("200".to_owned(), json!({"description": description, "content": {kind: of}}));
         }
         Reply::Empty => drop(out.insert("204".to_owned(), json!({"description": "Success, without a body"}))),
         Reply::Never => {}
@@ -137,8 +160,8 @@ fn responses(operation: &Operation, path: &str, auth: &Auth) -> Value {
         codes.push(422);
     }
     if served && doc.body != Body::None {
-        // The body stopped before its end.
-        codes.push(408);
+        // The body stopped before its end, or has none within the limit.
+        codes.extend([408, 413]);
     }
     if auth.protects(path) {
         codes.push(401);

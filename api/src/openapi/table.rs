@@ -6,13 +6,26 @@ use axum::{
     routing::{self, MethodRouter},
 };
 
+/// What a parameter may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A whole number from 0 to this.
+    Number(u64),
+    /// Any text but the empty one.
+    Text,
+    /// RFC 3339.
+    Time,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+}
+
 /// Where a parameter stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Param {
     /// Its name.
     pub name: &'static str,
-    /// `integer` or `string`.
-    pub kind: &'static str,
+    /// What it may be.
+    pub kind: Kind,
     /// What it does.
     pub about: &'static str,
     /// Must it be there?
@@ -185,41 +198,45 @@ impl<S: Clone + Send + Sync + 'static> Table<S> {
     }
 }
 
-const fn param(name: &'static str, kind: &'static str, about: &'static str) -> Param {
+const fn param(name: &'static str, kind: Kind, about: &'static str) -> Param {
     Param { name, kind, about, required: false }
 }
-const fn needed(name: &'static str, about: &'static str) -> Param {
-    Param { name, kind: "string", about, required: true }
+const fn needed(name: &'static str, kind: Kind, about: &'static str) -> Param {
+    Param { name, kind, about, required: true }
 }
 
+const COUNT: Kind = Kind::Number(u64::MAX);
+const ATTEMPT: Param =
+    param("attempt", Kind::Number(u32::MAX as u64), "The attempt; the last one where it is left out.");
+
 /// Of an event stream.
-pub const CURSOR: &[Param] = &[param("cursor", "integer", "The last sequence number that the client has.")];
+pub const CURSOR: &[Param] = &[param("cursor", COUNT, "The last sequence number that the client has.")];
 /// Of a page of events.
 pub const HISTORY: &[Param] = &[
-    param("from_seq", "integer", "First sequence number."),
-    param("to_seq", "integer", "Last sequence number."),
-    param("from_ts", "string", "At or after, RFC 3339."),
-    param("to_ts", "string", "At or before, RFC 3339."),
-    param("limit", "integer", "At most this many: 1000, never more than 10000."),
+    param("from_seq", COUNT, "First sequence number."),
+    param("to_seq", COUNT, "Last sequence number."),
+    param("from_ts", Kind::Time, "At or after, RFC 3339."),
+    param("to_ts", Kind::Time, "At or before, RFC 3339."),
+    param("limit", COUNT, "At most this many: 1000, never more than 10000."),
 ];
 /// Of a part of an output stream.
 pub const RANGE: &[Param] = &[
-    needed("stream", "stdout, stderr or pty."),
-    param("byte_from", "integer", "First byte."),
-    param("byte_to", "integer", "One past the last byte."),
-    param("attempt", "integer", "The attempt; the last one where it is left out."),
+    needed("stream", Kind::OneOf(&["stdout", "stderr", "pty"]), "Which."),
+    param("byte_from", COUNT, "First byte."),
+    param("byte_to", COUNT, "One past the last byte; not before byte_from."),
+    ATTEMPT,
 ];
 /// Of a list of runs.
 pub const PAGES: &[Param] = &[
-    param("page", "integer", "From 1."),
-    param("page_size", "integer", "Runs per page: 20, never more than 200."),
-    param("limit", "integer", "The same, by its older name."),
+    param("page", COUNT, "From 1."),
+    param("page_size", COUNT, "Runs per page: 20, never more than 200."),
+    param("limit", COUNT, "The same, by its older name."),
 ];
 /// Of a preview.
-pub const FILE: &[Param] = &[needed("path", "Below the run's folder.")];
+pub const FILE: &[Param] = &[needed("path", Kind::Text, "Below the run's folder, of plain names.")];
 /// Of an attempt's logs.
 pub const PROTOCOL: &[Param] = &[
-    needed("stream", "fcmp, rasp or orchestrator."),
-    param("attempt", "integer", "The attempt; the last one where it is left out."),
-    param("limit", "integer", "At most this many: 200, never more than 1000."),
+    needed("stream", Kind::OneOf(&["fcmp", "rasp", "orchestrator"]), "Which."),
+    ATTEMPT,
+    param("limit", COUNT, "At most this many: 200, never more than 1000."),
 ];

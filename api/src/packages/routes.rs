@@ -22,7 +22,7 @@ pub fn routes(app: &Shared) -> Table<()> {
             Doc::new("skill packages", "Installs or updates a skill in the background")
                 .form(&[("file", true)])
                 .ok("InstallAccepted")
-                .errors(&[413, 422, 429]),
+                .errors(&[422, 429]),
         )
         .get(
             "/v1/skill-packages/{request_id}",

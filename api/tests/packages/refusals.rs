@@ -179,3 +179,18 @@ fn no_file_of_a_package_is_read_beyond_what_a_skill_may_have() {
     assert_eq!(told, "assets/input.schema.json cannot be read: it is larger than 8 MiB");
     unchanged(&worker, &["demo"]);
 }
+
+#[test]
+fn a_form_that_is_none_is_no_form_whatever_is_wrong_with_it() {
+    let worker = Setup::new().start();
+    for body in ["--B\r\nno header\r\n\r\nx\r\n--B--\r\n", "--B\r\n\u{1}: \u{2}\r\n\r\nx\r\n--B--", "x"] {
+        let answer = request(
+            worker.address,
+            "POST",
+            INSTALL,
+            &[("content-type", "multipart/form-data; boundary=B")],
+            body.as_bytes(),
+        );
+        assert_eq!(answer.status, 422, "{body}: {}", String::from_utf8_lossy(&answer.body));
+    }
+}

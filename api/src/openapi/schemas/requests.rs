@@ -24,7 +24,7 @@ pub(super) fn all() -> Group {
         ("engine", json!({"type": "string", "default": crate::runs::DEFAULT_ENGINE})),
         ("input", maybe_object()),
         ("parameter", maybe_object()),
-        ("model", maybe_text()),
+        ("model", json!({"type": ["string", "null"], "minLength": 1, "maxLength": 256, "pattern": "^[^-]"})),
         ("runtime_options", json!({"anyOf": [named("RuntimeOptions"), {"type": "null"}]})),
     ];
     let mut job = vec![("skill_id", text())];
