@@ -5,6 +5,13 @@
 use serde_json::{Map, Value, json};
 use skill_init::settings::{self, Field, Form, Kind, keys};
 
+/// A span of time.
+const DURATION: &str = r"^\s*[0-9.]+\s*(ms|s|m|h)?\s*$";
+/// `UID` or `UID:GID`.
+const USER: &str = "^[0-9]+(:[0-9]+)?$";
+/// One limit, or soft and hard.
+const LIMIT: &str = r"^\s*(unlimited|infinity|\+?[0-9]+)\s*(:\s*(unlimited|infinity|\+?[0-9]+)\s*)?$";
+
 /// The schema as text.
 pub(super) fn text() -> Result<String, String> {
     serde_json::to_string_pretty(&schema()).map(|text| text + "\n").map_err(|error| error.to_string())
@@ -27,14 +34,16 @@ pub(super) fn schema() -> Value {
             properties.insert(format!("{name}_file"), about);
         }
     }
-    let service = object(settings::FIELDS);
+    let built_in: Map<String, Value> =
+        settings::BUILT_IN.iter().map(|name| ((*name).to_owned(), service(true))).collect();
     sections.insert(
         "service".to_owned(),
         json!({
             "type": "object",
             "description": "services of your own, and what is changed of the built-in ones",
             "propertyNames": { "pattern": "^[a-z0-9][a-z0-9_-]{0,31}$" },
-            "additionalProperties": service,
+            "properties": built_in,
+            "additionalProperties": service(false),
         }),
     );
     let mut schema = table(sections);
@@ -43,6 +52,38 @@ pub(super) fn schema() -> Value {
         schema.insert("title".to_owned(), json!("skill-init configuration file"));
     }
     schema
+}
+
+/// `[service.NAME]`; a built-in one keeps its command and kind, and its probes their way of asking.
+fn service(built_in: bool) -> Value {
+    let kept = |field: &&Field| !(built_in && ["command", "kind"].contains(&field.name));
+    let fields: Vec<Field> = settings::FIELDS.iter().filter(kept).copied().collect();
+    let mut service = object(&fields);
+    let secrets: Vec<&str> = keys::ALL.iter().filter(|spec| spec.kind == Kind::Secret).map(|spec| spec.env).collect();
+    let mut more = vec![
+        ("cwd", "pattern", json!("^/")),
+        ("env", "propertyNames", json!({ "pattern": "^[^=]+$" })),
+        ("secrets", "items", json!({ "enum": secrets })),
+    ];
+    if !built_in {
+        let ways = ["http", "tcp", "exec", "fd", "notify"];
+        let one_of = |ways: &[&str]| ways.iter().map(|way| json!({ "required": [way] })).collect::<Value>();
+        more.push(("readiness", "oneOf", one_of(&ways)));
+        more.push(("liveness", "oneOf", one_of(&ways[..3])));
+    }
+    for (field, key, value) in more {
+        if let Some(Value::Object(entry)) = service.get_mut("properties").and_then(|all| all.get_mut(field)) {
+            entry.insert(key.to_owned(), value);
+        }
+    }
+    if let Some(service) = service.as_object_mut().filter(|_| !built_in) {
+        service.insert("required".to_owned(), json!(["command"]));
+        let oneshot = json!({ "properties": { "kind": { "const": "oneshot" } }, "required": ["kind"] });
+        service.insert("if".to_owned(), oneshot);
+        let then = json!({ "restart": { "enum": ["on-failure", "never"] }, "readiness": false, "liveness": false });
+        service.insert("then".to_owned(), json!({ "properties": then }));
+    }
+    service
 }
 
 fn table(properties: Map<String, Value>) -> Value {
@@ -66,10 +107,11 @@ fn kind(kind: Kind) -> Value {
         Kind::Bool => or_string(json!({ "type": "boolean" })),
         Kind::Int { min, max } => or_string(json!({ "type": "integer", "minimum": min, "maximum": max })),
         Kind::Float { min, max } => or_string(json!({ "type": "number", "minimum": min, "maximum": max })),
-        Kind::Duration => form(Form::Duration),
+        // Empty is unset.
+        Kind::Duration => json!({ "type": ["string", "number"], "pattern": format!("{DURATION}|^$"), "minimum": 0 }),
         Kind::OneOf(words) => json!({ "type": "string", "enum": words }),
-        Kind::List | Kind::Command => form(Form::Command),
-        Kind::User => form(Form::User),
+        Kind::List | Kind::Command => json!({ "type": ["string", "array"], "items": { "type": "string" } }),
+        Kind::User => json!({ "type": ["string", "integer"], "pattern": format!("{USER}|^$"), "minimum": 0 }),
     }
 }
 
@@ -95,7 +137,13 @@ fn probe(ways: &[&str]) -> Value {
         .filter(|field| ways.contains(&field.name) || !["fd", "notify"].contains(&field.name))
         .copied()
         .collect();
-    object(&all)
+    let mut probe = object(&all);
+    for (way, pattern) in [("http", "^http://"), ("tcp", ":[0-9]+$")] {
+        if let Some(Value::Object(entry)) = probe.get_mut("properties").and_then(|all| all.get_mut(way)) {
+            entry.insert("pattern".to_owned(), json!(pattern));
+        }
+    }
+    probe
 }
 
 fn form(form: Form) -> Value {
@@ -103,21 +151,23 @@ fn form(form: Form) -> Value {
         Form::Text => json!({ "type": "string", "minLength": 1 }),
         Form::Bool => json!({ "type": "boolean" }),
         Form::Duration => {
-            json!({ "type": ["string", "number"], "pattern": "^\\s*[0-9.]+\\s*(ms|s|m|h)?\\s*$|^$", "minimum": 0 })
+            json!({ "type": ["string", "number"], "pattern": DURATION, "minimum": 0 })
         }
         Form::Int(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Form::Share => json!({ "type": "number", "minimum": 0, "maximum": 1 }),
         Form::List => json!({ "type": "array", "items": { "type": "string" }, "uniqueItems": true }),
-        Form::Command => json!({ "type": ["string", "array"], "items": { "type": "string" } }),
+        Form::Command => {
+            json!({ "type": ["string", "array"], "pattern": "\\S", "minItems": 1, "items": { "type": "string" } })
+        }
         Form::OneOf(words) => json!({ "enum": words }),
         Form::Env => json!({ "type": "object", "additionalProperties": { "type": ["string", "number", "boolean"] } }),
         Form::Limits => json!({
             "type": "object",
             "propertyNames": { "enum": settings::LIMITS },
-            "additionalProperties": { "type": ["integer", "string"], "minimum": 0 },
+            "additionalProperties": { "type": ["integer", "string"], "minimum": 0, "pattern": LIMIT },
         }),
-        Form::Signal => json!({ "type": ["string", "integer"] }),
-        Form::User => json!({ "type": ["string", "integer"], "pattern": "^([0-9]+(:[0-9]+)?)?$", "minimum": 0 }),
+        Form::Signal => json!({ "type": ["string", "integer"], "minimum": 1, "maximum": 64 }),
+        Form::User => json!({ "type": ["string", "integer"], "pattern": USER, "minimum": 0 }),
         Form::Backoff => object(settings::BACKOFF_FIELDS),
         Form::Budget => object(settings::BUDGET_FIELDS),
         Form::Readiness => probe(&["fd", "notify"]),

@@ -66,9 +66,45 @@ fn schema_and_loader_refuse_the_same_mistakes() {
         "[service.a]\ncommand = \"/a\"\n[service.a.readiness]\nfd = 1\n",
         "[service.a]\ncommand = \"/a\"\nuser = \"node\"\n",
         "[start]\nconfig = \"/x\"\n",
+        "[service.a]\nenabled = false\n",
+        "[service.a]\ncommand = []\n",
+        "[service.a]\ncommand = \" \"\n",
+        "[service.a]\ncommand = \"/a\"\ncwd = \"here\"\n",
+        "[service.a]\ncommand = \"/a\"\nuser = \"\"\n",
+        "[service.a]\ncommand = \"/a\"\nstop_signal = 0\n",
+        "[service.a]\ncommand = \"/a\"\nstop_grace = \"\"\n",
+        "[service.a]\ncommand = \"/a\"\nsecrets = [\"PORT\"]\n",
+        "[service.a]\ncommand = \"/a\"\nenv = { \"A=B\" = \"1\" }\n",
+        "[service.a]\ncommand = \"/a\"\nlimits = { nofile = \"many\" }\n",
+        "[service.a]\ncommand = \"/a\"\nreadiness = { interval = \"1s\" }\n",
+        "[service.a]\ncommand = \"/a\"\nreadiness = { fd = 3, tcp = \"127.0.0.1:1\" }\n",
+        "[service.a]\ncommand = \"/a\"\nreadiness = { http = \"https://127.0.0.1/\" }\n",
+        "[service.a]\ncommand = \"/a\"\nreadiness = { tcp = \"127.0.0.1\" }\n",
+        "[service.a]\ncommand = \"/a\"\nkind = \"oneshot\"\nrestart = \"always\"\n",
+        "[service.a]\ncommand = \"/a\"\nkind = \"oneshot\"\nreadiness = { notify = true }\n",
+        "[service.api]\ncommand = \"/a\"\n",
+        "[service.api]\nkind = \"oneshot\"\n",
     ] {
         assert!(load(toml).is_err(), "the loader takes\n{toml}");
         assert!(!validator.is_valid(&json_of(toml)), "the schema takes\n{toml}");
+    }
+}
+
+#[test]
+fn what_the_loader_takes_the_schema_takes() {
+    let validator = jsonschema::validator_for(&schema::schema()).unwrap();
+    for toml in [
+        "[service.api]\nreadiness = { interval = \"3s\" }\n",
+        "[service.api]\nenabled = false\n",
+        "[service.a]\ncommand = \"/a\"\nkind = \"oneshot\"\nrestart = \"never\"\n",
+        "[service.a]\ncommand = \"/a\"\nlimits = { nofile = \"+5\", core = \"0 : infinity\" }\n",
+        "[service.a]\ncommand = \"/a\"\nstop_grace = \" 5 s \"\nstop_signal = \"sigrtmin+3\"\nuser = 5\n",
+        "[service.a]\ncommand = \"/a\"\nsecrets = [\"UI_BASIC_AUTH_PASSWORD\"]\n",
+        "[service.a]\ncommand = [\"/a\"]\nreadiness = { tcp = \"[::1]:5\" }\nliveness = { exec = \"a b\" }\n",
+        "[start]\nuser = \"\"\nport = \"80\"\n[agents]\nengines = []\n[supervise]\ntick = \"\"\n",
+    ] {
+        assert!(load(toml).is_ok(), "{:?}", load(toml).err());
+        assert!(validator.is_valid(&json_of(toml)), "the schema refuses\n{toml}");
     }
 }
 
