@@ -28,7 +28,7 @@ use std::ffi::OsString;
                   Called as tini, docker-init or dumb-init it takes their options.\n\n\
                   Examples:\n  skill-init local                 everything under one folder, no root\n  \
                   skill-init entrypoint            the container start\n  \
-                  skill-init entrypoint sh -lc '…' prepare, then run a command in the foreground\n  \
+                  skill-init entrypoint CMD...     prepare, then run a command in the foreground\n  \
                   skill-init plan                  what a start would change, and why\n  \
                   skill-init status                what runs now\n\n\
                   Exit codes and settings: docs/exit-codes.md, docs/environment.md, skill-init config."

@@ -49,7 +49,11 @@ pub fn table(facts: &Facts) -> String {
     let pid = facts.container.pid.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string());
     rows.push(row("pid", pid, ""));
     rows.push(row("uid:gid", format!("{}:{}", short(&rights.uid), short(&rights.gid)), ""));
-    rows.push(row("capabilities", rights.effective.value().map_or(0, Vec::len), &short_list(&rights.effective)));
+    rows.push(row(
+        "capabilities",
+        rights.effective.value().map_or_else(|| "unknown".to_owned(), |all| all.len().to_string()),
+        &short_list(&rights.effective),
+    ));
     let seccomp = match &rights.seccomp {
         Reading::Value(mode) => format!("{mode:?}").to_lowercase(),
         _ => "unknown".to_owned(),
