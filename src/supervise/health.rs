@@ -148,4 +148,22 @@ mod tests {
         let tcp = probe(ProbeKind::Tcp { host: "127.0.0.1".into(), port });
         assert_eq!(run(tcp), Err(Some("connection refused".into())));
     }
+
+    #[test]
+    fn a_failure_of_our_own_is_not_the_services() {
+        let said = |errno: i32| reason(&io::Error::from_raw_os_error(errno));
+        for ours in [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ENOBUFS, libc::EAGAIN] {
+            assert_eq!(said(ours), None);
+        }
+        assert_eq!(said(libc::ECONNREFUSED).as_deref(), Some("connection refused"));
+        assert!(said(libc::ECONNRESET).unwrap().starts_with("Connection reset"));
+        let cut = io::Error::from(io::ErrorKind::UnexpectedEof);
+        assert_eq!(reason(&cut).as_deref(), Some("connection closed without an answer"));
+    }
+
+    #[test]
+    fn short_times_are_in_milliseconds() {
+        let shown = [999, 1000, 1500].map(|ms| human(Duration::from_millis(ms)));
+        assert_eq!(shown, ["999ms", "1s", "1.5s"]);
+    }
 }
