@@ -16,8 +16,14 @@ fn world() -> World {
     world
 }
 
+/// The invented engine where the table has it.
+fn wanted(world: &World) -> &'static str {
+    let table = fs::read_to_string(world.path("table.toml")).unwrap();
+    if table.contains("[engine.mine]") { "mine" } else { "codex" }
+}
+
 fn run(world: &World, args: &[&str]) -> (Option<i32>, String) {
-    let output = world.command(args).env("SKILL_INIT_ENGINES", "mine").output().unwrap();
+    let output = world.command(args).env("SKILL_INIT_ENGINES", wanted(world)).output().unwrap();
     (output.status.code(), words(&output))
 }
 
@@ -28,7 +34,7 @@ fn done(world: &World, args: &[&str]) -> String {
 }
 
 fn json_of(world: &World, args: &[&str]) -> Value {
-    let output = world.command(args).env("SKILL_INIT_ENGINES", "mine").output().unwrap();
+    let output = world.command(args).env("SKILL_INIT_ENGINES", wanted(world)).output().unwrap();
     serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{args:?}: {error}: {}", words(&output)))
 }
 
@@ -98,6 +104,42 @@ fn a_list_of_values_in_a_file_of_the_home_itself_is_kept_too() {
     assert_eq!(fs::read_to_string(&file).unwrap(), begin);
     done(&world, &["apply"]);
     assert_eq!(fs::read_to_string(&file).unwrap(), begin);
+}
+
+/// As GitHub's copilot keeps them: an array in its configuration.
+#[test]
+fn an_array_of_folders_is_kept_too() {
+    let world = World::new();
+    let rows = "[engine.codex]\ntrust = \"array\"\n[trust.array]\nfile = \".copilot/config.json\"\nformat = \"jsonc\"\n\
+                table = [\"trusted_folders\"]\n";
+    fs::write(world.path("table.toml"), rows).unwrap();
+    let file = world.path("cache/agent-home/.copilot/config.json");
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let begin = "{\n  \"trusted_folders\": [\n    \"/mine\" // by hand\n  ],\n  \"theme\": \"dark\"\n}\n";
+    fs::write(&file, begin).unwrap();
+    let folder = fs::canonicalize(&world.dir).unwrap().join("data/runs/7f3a");
+    fs::create_dir_all(&folder).unwrap();
+    let name = folder.to_str().unwrap();
+    done(&world, &["trust", "add", "codex", name]);
+    let line = format!("    \"/mine\", // by hand\n    \"{name}\"\n");
+    assert_eq!(fs::read_to_string(&file).unwrap(), begin.replace("    \"/mine\" // by hand\n", &line));
+    let listed = json_of(&world, &["trust", "list", "codex", "--json"]);
+    assert_eq!(listed, json!([{"path": "/mine", "level": null}, {"path": name, "level": null}]));
+    done(&world, &["trust", "gc", "codex"]);
+    assert_eq!(fs::read_to_string(&file).unwrap(), begin);
+}
+
+#[test]
+fn an_array_takes_no_value_of_an_entry_and_needs_a_place() {
+    let world = World::new();
+    let rows = "[trust.a]\nfile = \"a.json\"\nformat = \"json\"\n[trust.b]\nfile = \"b.json\"\nformat = \"json\"\n\
+                table = [\"x\"]\nkey = \"k\"\n";
+    fs::write(world.path("table.toml"), rows).unwrap();
+    let (code, words) = run(&world, &["trust", "list", "codex"]);
+    assert_eq!(code, Some(78), "{words}");
+    for told in ["trust.a: without a value the folders are an array, and table is", "trust.b: without a value"] {
+        assert!(words.contains(told), "{words}");
+    }
 }
 
 #[test]

@@ -13,16 +13,18 @@ use std::sync::LazyLock;
 
 const RUNS: &str = "/data/runs";
 
-/// Lists of other forms than those of the built-in table: values further down, entries further down.
+/// Lists of other forms than those of the built-in table: values further down, entries further down, arrays.
 static MORE: LazyLock<Catalogue> = LazyLock::new(|| {
     let toml = "[trust.flat]\nfile = \"f.toml\"\nformat = \"toml\"\ntable = [\"trust\", \"folders\"]\nvalue = true\n";
     let json = "[trust.deep]\nfile = \"d.json\"\nformat = \"jsonc\"\ntable = [\"projects\"]\nkey = \"trusted\"\nvalue = true\n";
-    Catalogue::merged(&format!("{toml}{json}")).unwrap()
+    let arrays = "[trust.rows]\nfile = \"r.toml\"\nformat = \"toml\"\ntable = [\"trust\", \"folders\"]\n\
+                  [trust.list]\nfile = \"l.json\"\nformat = \"json\"\ntable = [\"projects\", \"folders\"]\n";
+    Catalogue::merged(&format!("{toml}{json}{arrays}")).unwrap()
 });
 
 /// A list in a TOML file: codex's `config.toml`, and one of values.
 pub(crate) fn codex_trust(bytes: &[u8]) {
-    for (name, head) in [("codex", "projects"), ("flat", "trust")] {
+    for (name, head) in [("codex", "projects"), ("flat", "trust"), ("rows", "trust")] {
         trust_file(&MORE.trusts[name], bytes, |text| {
             toml_edit::de::from_str::<Value>(text).ok().map(|mut value| {
                 value.as_object_mut().and_then(|all| all.shift_remove(head));
@@ -35,11 +37,13 @@ pub(crate) fn codex_trust(bytes: &[u8]) {
 /// A list in a JSON file: gemini's `trustedFolders.json`, and one further down.
 pub(crate) fn gemini_trust(bytes: &[u8]) {
     trust_file(&MORE.trusts["gemini"], bytes, |_| None);
-    trust_file(&MORE.trusts["deep"], bytes, |text| {
-        let mut value = Object::parse(text.as_bytes()).ok()?.meaning();
-        value.as_object_mut().and_then(|all| all.shift_remove("projects"));
-        Some(value)
-    });
+    for name in ["deep", "list"] {
+        trust_file(&MORE.trusts[name], bytes, |text| {
+            let mut value = Object::parse(text.as_bytes()).ok()?.meaning();
+            value.as_object_mut().and_then(|all| all.shift_remove("projects"));
+            Some(value)
+        });
+    }
 }
 
 /// Adds, adds again, removes; `rest` gives what of the file is no trust entry.
@@ -60,13 +64,17 @@ fn trust_file(how: &Trust, bytes: &[u8], rest: impl Fn(&str) -> Option<Value>) {
     };
     assert_eq!(trust::decide(how, Some(text.as_bytes()), &add), Ok(Decision::Keep), "not idempotent: {text:?}");
     let entries = trust::entries(how, text.as_bytes()).unwrap();
-    let level = entries.iter().rfind(|entry| entry.path == RUNS).and_then(|entry| entry.level.as_deref());
-    assert!(matches!(level, Some("trusted" | "TRUST_FOLDER" | "true")), "{level:?}");
+    let entry = entries.iter().rfind(|entry| entry.path == RUNS).expect("what was added is listed");
+    match how.value {
+        Some(_) => assert!(matches!(entry.level.as_deref(), Some("trusted" | "TRUST_FOLDER" | "true")), "{entry:?}"),
+        None => assert_eq!(entry.level, None),
+    }
     let remove = Request { remove: vec![RUNS.to_owned()], ..Request::default() };
     match trust::decide(how, Some(text.as_bytes()), &remove) {
         Ok(Decision::Write { text, .. }) => {
             let left = trust::entries(how, text.as_bytes()).unwrap();
-            assert!(left.iter().all(|entry| entry.path != RUNS || entry.level.is_none()), "{left:?}");
+            let kept = |entry: &trust::Entry| entry.path == RUNS && (entry.level.is_some() || how.value.is_none());
+            assert!(!left.iter().any(kept), "{left:?}");
             let others = |list: &[trust::Entry]| list.iter().filter(|e| e.path != RUNS).cloned().collect::<Vec<_>>();
             assert_eq!(others(&left), others(&entries), "another entry changed");
         }

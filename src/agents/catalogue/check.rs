@@ -153,8 +153,18 @@ fn run_config(config: &RunConfig, row: &mut Row<'_>) {
 pub(super) fn trust(trust: &Trust, row: &mut Row<'_>) {
     row.name();
     row.path(&["file"], &trust.file);
-    if !trust.loads(&trust.value) {
-        row.add(&["values"], format!("values must hold the value {} too", trust.value));
+    match &trust.value {
+        Some(value) if !trust.loads(value) => row.add(&["values"], format!("values must hold the value {value} too")),
+        None if trust.table.is_empty() => {
+            row.add(&["table"], "without a value the folders are an array, and table is the way to it".to_owned());
+        }
+        None if trust.key.is_some() || !trust.values.is_empty() => {
+            row.add(
+                &["value"],
+                "without a value the folders are an array, which takes no key and no values".to_owned(),
+            );
+        }
+        _ => {}
     }
     if trust.table.iter().chain(&trust.key).any(String::is_empty) {
         row.add(&["table"], "an empty key leads nowhere".to_owned());

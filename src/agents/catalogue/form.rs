@@ -142,7 +142,7 @@ pub(super) const TRUST: &[Key] = &[
     must("format", FORMAT),
     may("table", Form::Words),
     may("key", Form::Text),
-    must("value", Form::Scalar),
+    may("value", Form::Scalar),
     may("values", Form::Scalars),
     may("lock", Form::OneOf(&["proper-lockfile"])),
 ];

@@ -14,7 +14,7 @@ pub enum TrustLock {
     ProperLockfile,
 }
 
-/// A trust list: a table in a file, keyed by folder.
+/// A trust list: a table in a file, keyed by folder, or an array of folders.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trust {
@@ -25,14 +25,15 @@ pub struct Trust {
     pub file: PathBuf,
     /// Its syntax.
     pub format: Format,
-    /// The way to the table of folders; empty: the file is the table.
+    /// The way to the table (or array) of folders; empty: the file is the table.
     #[serde(default)]
     pub table: Vec<String>,
     /// A folder's entry is a table, and this key of it holds the value; absent: the entry is the value.
     #[serde(default)]
     pub key: Option<String>,
-    /// The value that trusts: a text, or true or false.
-    pub value: Value,
+    /// The value that trusts: a text, or true or false; absent: the folders are an array, and to be in it is to be trusted.
+    #[serde(default)]
+    pub value: Option<Value>,
     /// Every value that the CLI loads, `value` among them; empty: it loads any.
     #[serde(default)]
     pub values: Vec<Value>,

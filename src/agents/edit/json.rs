@@ -2,14 +2,17 @@
 //!
 //! Comments (and, where the CLI accepts them, trailing commas) are blanked to spaces of the same length;
 //! what remains must satisfy serde_json. A text that is known to be JSON needs only a small scanner to
-//! find its top-level members, and each edit is a splice of the original bytes.
+//! find its top-level members, and each edit is a splice of the original bytes. An array of texts inside is edited in the same way:
+//! its elements are members whose key is their text.
 
 mod scan;
+mod splice;
 pub mod trust;
 
 use super::Unusable;
 use scan::{blank, members};
 use serde_json::Value;
+use splice::{apply, indent, whole_line};
 use std::ops::Range;
 
 /// A parsed object: the text and where its top-level members are.
@@ -19,9 +22,11 @@ pub struct Object<'a> {
     blanked: String,
     members: Vec<Member>,
     trailing_commas: Vec<usize>,
-    /// Positions of the outer `{` and `}`.
+    /// Positions of the outer brackets.
     open: usize,
     close: usize,
+    /// An array further down, its elements as members.
+    array: bool,
 }
 
 /// One top-level member.
@@ -57,6 +62,11 @@ impl Change {
 impl<'a> Object<'a> {
     /// Parses an object with comments; trailing commas are remembered, not refused.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Unusable> {
+        let object = Self::parse_any(bytes)?;
+        if object.array { Err(Unusable::NotObject) } else { Ok(object) }
+    }
+
+    fn parse_any(bytes: &'a [u8]) -> Result<Self, Unusable> {
         let text = std::str::from_utf8(bytes).map_err(|_| Unusable::NotText)?;
         let (blanked, trailing_commas) = blank(text);
         if blanked.trim().is_empty() {
@@ -64,25 +74,29 @@ impl<'a> Object<'a> {
         }
         let value: Value = serde_json::from_str(&blanked)
             .map_err(|error| Unusable::Syntax { line: error.line(), column: error.column() })?;
-        if !value.is_object() {
-            return Err(Unusable::NotObject);
-        }
+        let (array, brackets) = match value {
+            Value::Object(_) => (false, ['{', '}']),
+            Value::Array(_) => (true, ['[', ']']),
+            _ => return Err(Unusable::NotObject),
+        };
         let mut members = members(&blanked).ok_or(Unusable::Form)?;
         if let Some(last) = members.last_mut() {
             last.comma_at = trailing_commas.iter().copied().find(|at| *at >= last.value_at.end);
         }
-        let open = blanked.find('{').ok_or(Unusable::Form)?;
-        let close = blanked.rfind('}').ok_or(Unusable::Form)?;
-        Ok(Self { text, blanked, members, trailing_commas, open, close })
+        let open = blanked.find(brackets[0]).ok_or(Unusable::Form)?;
+        let close = blanked.rfind(brackets[1]).ok_or(Unusable::Form)?;
+        Ok(Self { text, blanked, members, trailing_commas, open, close, array })
     }
 
-    /// The text with these changes in the object that `way` leads to, in place; `None`: nothing to change. Every step of
-    /// the way must be there and an object.
+    /// The text with these changes in the object or array that `way` leads to, in place; `None`: nothing to change. Every step of
+    /// the way must be there.
     pub fn edited_at(&self, way: &[String], changes: &[Change], strict: bool) -> Result<Option<String>, Unusable> {
         let Some((head, rest)) = way.split_first() else { return self.edited(changes, strict) };
         let member = self.members.iter().rev().find(|member| member.key == *head).ok_or(Unusable::Form)?;
         let inner = self.text.get(member.value_at.clone()).ok_or(Unusable::Form)?;
-        let Some(changed) = Object::parse(inner.as_bytes())?.edited_at(rest, changes, strict)? else { return Ok(None) };
+        let Some(changed) = Self::parse_any(inner.as_bytes())?.edited_at(rest, changes, strict)? else {
+            return Ok(None);
+        };
         let text = apply(self.text, vec![(member.value_at.clone(), changed)]).ok_or(Unusable::Form)?;
         Object::parse(text.as_bytes())?;
         Ok(Some(text))
@@ -161,19 +175,9 @@ impl<'a> Object<'a> {
                 splices.push((member.key_at..member.value_at.end, String::new()));
                 splices.push((end - 1..end, String::new()));
             } else {
-                splices.push((self.whole_line(member.key_at..end), String::new()));
+                splices.push((whole_line(self.text, member.key_at..end), String::new()));
             }
         }
-    }
-
-    /// `range`, widened to its whole line where nothing else stands on it.
-    fn whole_line(&self, range: Range<usize>) -> Range<usize> {
-        let bytes = self.text.as_bytes();
-        let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\r');
-        let start = bytes.iter().take(range.start).rposition(|byte| !blank(byte)).map_or(0, |at| at + 1);
-        let end = bytes.iter().skip(range.end).position(|byte| !blank(byte)).map_or(bytes.len(), |at| range.end + at);
-        let from_newline = start == 0 || bytes.get(start - 1) == Some(&b'\n');
-        if from_newline && bytes.get(end) == Some(&b'\n') { start..end + 1 } else { range }
     }
 
     /// New members after the last one, in its own style.
@@ -185,7 +189,10 @@ impl<'a> Object<'a> {
         splices: &mut Vec<(Range<usize>, String)>,
     ) {
         let newline = if self.text.contains("\r\n") { "\r\n" } else { "\n" };
-        let line = |(key, value): &(&str, &Value)| format!("{}: {value}", Value::from(*key));
+        let line = |(key, value): &(&str, &Value)| match self.array {
+            true => value.to_string(),
+            false => format!("{}: {value}", Value::from(*key)),
+        };
         let lines: Vec<String> = fresh.iter().map(line).collect();
         let Some(last) = after else {
             // No member stays: before the closing brace, each on a line of its own.
@@ -196,7 +203,7 @@ impl<'a> Object<'a> {
             splices.push((self.close..self.close, format!("{lead}  {body}{newline}")));
             return;
         };
-        let indent = self.indent(last.key_at);
+        let indent = indent(self.text, last.key_at);
         let joint = indent.map_or_else(|| ", ".to_owned(), |indent| format!(",{newline}{indent}"));
         // The comma right after the value, the new member at the end of that line: a comment stays with its own.
         match last.comma_at {
@@ -217,14 +224,11 @@ impl<'a> Object<'a> {
         splices.push((at..at, format!("{first}{}", lines.join(&joint))));
     }
 
-    /// The white space before a member that begins its line.
-    fn indent(&self, at: usize) -> Option<&str> {
-        let before = self.text.get(..at)?;
-        let line = before.get(before.rfind('\n')? + 1..)?;
-        line.chars().all(|c| c == ' ' || c == '\t').then_some(line)
-    }
-
     fn check(&self, text: &str, changes: &[Change]) -> Result<(), Unusable> {
+        if self.array {
+            // Whoever asked for it compares the meaning of the whole file.
+            return Ok(());
+        }
         let mut expected: serde_json::Map<String, Value> =
             self.members.iter().map(|member| (member.key.clone(), member.value.clone())).collect();
         for change in changes {
@@ -243,21 +247,6 @@ impl<'a> Object<'a> {
             _ => Err(Unusable::Form),
         }
     }
-}
-
-/// The text with each range replaced; the ranges do not overlap.
-fn apply(text: &str, mut splices: Vec<(Range<usize>, String)>) -> Option<String> {
-    // Stable: insertions at one place stay in their order.
-    splices.sort_by_key(|(range, _)| (range.start, range.end));
-    let mut out = String::with_capacity(text.len() + 128);
-    let mut at = 0;
-    for (range, with) in splices {
-        out.push_str(text.get(at..range.start)?);
-        out.push_str(&with);
-        at = range.end;
-    }
-    out.push_str(text.get(at..)?);
-    Some(out)
 }
 
 #[cfg(test)]

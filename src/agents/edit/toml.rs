@@ -5,6 +5,7 @@
 //! toml_edit change the place itself. Removing cuts the lines of the entry. Every result is parsed again
 //! and must mean what was meant.
 
+mod array;
 mod change;
 
 use super::{
@@ -189,6 +190,34 @@ mod tests {
         assert!(added.contains("\"/r\" = true") && added.ends_with("more = 1 } # c\n"), "{added}");
     }
 
+    /// An array of folders.
+    static ARRAY: LazyLock<Trust> = LazyLock::new(|| {
+        let file = "file = \"x.toml\"\nformat = \"toml\"\ntable = [\"trust\", \"folders\"]\n";
+        toml_edit::de::from_str(file).unwrap()
+    });
+
+    #[test]
+    fn an_array_of_folders_keeps_its_lines_and_comments() {
+        let edit = |text: &str, add: Option<&str>, remove: &[&str]| {
+            let remove: Vec<String> = remove.iter().map(|path| (*path).to_owned()).collect();
+            Config::parse(text.as_bytes()).unwrap().edited(&ARRAY, add, &remove).unwrap().map(|edited| edited.text)
+        };
+        let text = "a = 1 # keep\n[trust]\nfolders = [ # mine\n  \"/x\", # why x\n  3,\n  \"/y\", # why y\n]\n";
+        let added = edit(text, Some("/r"), &[]).unwrap();
+        assert_eq!(added, text.replace("# why y\n", "# why y\n  \"/r\",\n"));
+        assert_eq!(edit(&added, Some("/r"), &["/z"]), None);
+        assert_eq!(edit(&added, None, &["/r"]).unwrap(), text);
+        let fewer = edit(&added, None, &["/x", "/y"]).unwrap();
+        assert!(["# mine", "# why x", "# why y", "  3,"].iter().all(|part| fewer.contains(part)), "{fewer}");
+        assert_eq!(
+            edit("[trust]\nfolders = [\"/x\"]\n", Some("/r"), &[]).unwrap(),
+            "[trust]\nfolders = [\"/x\", \"/r\"]\n"
+        );
+        let fresh = edit("a = 1\n", Some("/r"), &[]).unwrap();
+        assert_eq!(fresh, "a = 1\n\n[trust]\nfolders = [\"/r\"]\n");
+        assert_eq!(edit(&fresh, None, &["/r"]).unwrap(), "a = 1\n");
+    }
+
     #[test]
     fn errors_name_line_and_column() {
         assert_eq!(Config::parse(b"a = 1\nb = =\n").unwrap_err(), Unusable::Syntax { line: 2, column: 5 });
@@ -228,7 +257,7 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(text in "[\\[\\]{}=.\"# \na-c1projects]{0,80}") {
             if let Ok(config) = Config::parse(text.as_bytes()) {
-                for how in [&**CODEX, &FLAT] {
+                for how in [&**CODEX, &FLAT, &ARRAY] {
                     let _ = config.edited(how, Some("/x"), &["a".to_owned()]);
                 }
             }

@@ -8,7 +8,12 @@ pub(crate) type Entries = Vec<(String, Option<Value>)>;
 
 /// The entries of a file of this meaning.
 pub(crate) fn entries(meaning: &Value, how: &Trust) -> Entries {
-    let list = how.table.iter().try_fold(meaning, |at, key| at.get(key)).and_then(Value::as_object);
+    let list = how.table.iter().try_fold(meaning, |at, key| at.get(key));
+    if how.value.is_none() {
+        let folders = list.and_then(Value::as_array).into_iter().flatten();
+        return folders.filter_map(|folder| Some((folder.as_str()?.to_owned(), None))).collect();
+    }
+    let list = list.and_then(Value::as_object);
     let value = |entry: &Value| match &how.key {
         Some(key) => entry.get(key).cloned(),
         None => Some(entry.clone()),
@@ -20,7 +25,15 @@ pub(crate) fn entries(meaning: &Value, how: &Trust) -> Entries {
 pub(super) fn expected(now: &Value, how: &Trust, add: Option<&str>, remove: &[String]) -> (Value, bool) {
     let mut root = now.as_object().cloned().unwrap_or_default();
     let mut repaired = false;
-    descend(&mut root, &how.table, &mut repaired, &mut |list, repaired| change(list, how, add, remove, repaired));
+    match (&how.value, how.table.split_last()) {
+        (Some(value), _) => descend(&mut root, &how.table, &mut repaired, &mut |list, repaired| {
+            change(list, how, value, add, remove, repaired);
+        }),
+        (None, Some((last, way))) => descend(&mut root, way, &mut repaired, &mut |table, repaired| {
+            change_array(table, last, add, remove, repaired);
+        }),
+        (None, None) => {}
+    }
     (Value::Object(root), repaired)
 }
 
@@ -47,15 +60,41 @@ fn descend(at: &mut Map<String, Value>, way: &[String], repaired: &mut bool, ste
     }
 }
 
-fn change(list: &mut Map<String, Value>, how: &Trust, add: Option<&str>, remove: &[String], repaired: &mut bool) {
+/// The array of folders that is this key of a table; what is no text in it stays.
+fn change_array(table: &mut Map<String, Value>, key: &str, add: Option<&str>, remove: &[String], repaired: &mut bool) {
+    let there = table.get(key);
+    *repaired |= there.is_some_and(|value| !value.is_array());
+    let mut folders = there.and_then(Value::as_array).cloned().unwrap_or_default();
+    let was_empty = there.is_some_and(Value::is_array) && folders.is_empty();
+    folders.retain(|one| one.as_str().is_none_or(|path| add == Some(path) || !remove.iter().any(|gone| gone == path)));
+    if let Some(path) = add
+        && !folders.iter().any(|one| one.as_str() == Some(path))
+    {
+        folders.push(Value::from(path));
+    }
+    if !folders.is_empty() || was_empty {
+        table.insert(key.to_owned(), Value::Array(folders));
+    } else {
+        table.shift_remove(key);
+    }
+}
+
+fn change(
+    list: &mut Map<String, Value>,
+    how: &Trust,
+    value: &Value,
+    add: Option<&str>,
+    remove: &[String],
+    repaired: &mut bool,
+) {
     let Some(key) = &how.key else {
-        list.retain(|path, value| {
-            let good = how.loads(value);
+        list.retain(|path, now| {
+            let good = how.loads(now);
             *repaired |= !good;
             (good || add == Some(path)) && (add == Some(path) || !remove.contains(path))
         });
         if let Some(path) = add {
-            list.insert(path.to_owned(), how.value.clone());
+            list.insert(path.to_owned(), value.clone());
         }
         return;
     };
@@ -89,7 +128,7 @@ fn change(list: &mut Map<String, Value>, how: &Trust, add: Option<&str>, remove:
             *entry = Value::Object(Map::new());
         }
         if let Some(keys) = entry.as_object_mut() {
-            keys.insert(key.clone(), how.value.clone());
+            keys.insert(key.clone(), value.clone());
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The scanner: comments and trailing commas out of the way, and where the top-level members of what remains are.
 
 use super::Member;
+use serde_json::Value;
 use std::ops::Range;
 
 /// The text with comments and trailing commas replaced by as many spaces; where those commas were.
@@ -67,7 +68,8 @@ fn string_end(bytes: &[u8], at: usize) -> usize {
     bytes.len()
 }
 
-/// The members of a text that serde_json has accepted as an object.
+/// The members of a text that serde_json has accepted as an object; the elements of one that it has accepted as an array: a
+/// text is its own key, anything else has its JSON for one.
 pub(super) fn members(text: &str) -> Option<Vec<Member>> {
     let bytes = text.as_bytes();
     let skip = |mut at: usize| {
@@ -77,32 +79,42 @@ pub(super) fn members(text: &str) -> Option<Vec<Member>> {
         at
     };
     let mut found = Vec::new();
+    let array = bytes.get(skip(0)) == Some(&b'[');
     let mut at = skip(skip(0) + 1);
-    while bytes.get(at) == Some(&b'"') {
+    while !matches!(bytes.get(at)?, b'}' | b']') {
         let key_at = at;
-        at = string_end(bytes, at);
-        let key = serde_json::from_str(text.get(key_at..at)?).ok()?;
-        at = skip(skip(at) + 1);
-        let start = at;
-        let mut depth = 0usize;
-        loop {
-            match bytes.get(at)? {
-                b'"' => {
-                    at = string_end(bytes, at);
-                    continue;
-                }
-                b'{' | b'[' => depth += 1,
-                b'}' | b']' if depth > 0 => depth -= 1,
-                b',' | b'}' if depth == 0 => break,
-                _ => {}
-            }
-            at += 1;
+        let mut key: Option<String> = None;
+        if !array {
+            at = string_end(bytes, at);
+            key = Some(serde_json::from_str(text.get(key_at..at)?).ok()?);
+            at = skip(skip(at) + 1);
         }
+        let start = at;
+        at = value_end(bytes, at)?;
         let end = start + text.get(start..at)?.trim_end().len();
         let comma_at = (bytes.get(at) == Some(&b',')).then_some(at);
-        let value = serde_json::from_str(text.get(start..end)?).ok()?;
+        let value: Value = serde_json::from_str(text.get(start..end)?).ok()?;
+        let key = key.unwrap_or_else(|| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
         found.push(Member { key, value, key_at, value_at: start..end, comma_at });
         at = skip(at + usize::from(comma_at.is_some()));
     }
     Some(found)
+}
+
+/// The position of the comma or bracket after a value that begins at `at`.
+fn value_end(bytes: &[u8], mut at: usize) -> Option<usize> {
+    let mut depth = 0usize;
+    loop {
+        match bytes.get(at)? {
+            b'"' => {
+                at = string_end(bytes, at);
+                continue;
+            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' if depth > 0 => depth -= 1,
+            b',' | b'}' | b']' if depth == 0 => return Some(at),
+            _ => {}
+        }
+        at += 1;
+    }
 }

@@ -57,8 +57,17 @@ fn differences(
         match (now.get(key), value) {
             (Some(old), new) if old == new => {}
             (Some(Value::Object(old)), Value::Object(new)) if depth > 0 => {
-                let below: Vec<String> = way.iter().chain([key]).cloned().collect();
-                differences(old, new, depth - 1, &below, steps);
+                differences(old, new, depth - 1, &below(way, key), steps);
+            }
+            // The array of folders: texts come and go, nothing else changes.
+            (Some(Value::Array(old)), Value::Array(new)) => {
+                let texts =
+                    |all: &[Value]| all.iter().filter_map(|one| one.as_str().map(str::to_owned)).collect::<Vec<_>>();
+                let (old, new) = (texts(old), texts(new));
+                let gone = old.iter().filter(|path| !new.contains(path)).cloned().map(Change::Remove);
+                let fresh = new.iter().filter(|path| !old.contains(path));
+                let fresh = fresh.map(|path| Change::Set(path.clone(), Value::from(path.as_str())));
+                steps.push((below(way, key), gone.chain(fresh).collect()));
             }
             (_, new) => changes.push(Change::Set(key.clone(), new.clone())),
         }
@@ -66,6 +75,10 @@ fn differences(
     if !changes.is_empty() {
         steps.push((way.to_vec(), changes));
     }
+}
+
+fn below(way: &[String], key: &String) -> Vec<String> {
+    way.iter().chain([key]).cloned().collect()
 }
 
 #[cfg(test)]
@@ -91,6 +104,37 @@ mod tests {
         let back = edit(&added, None, &["/r"]).unwrap();
         let (back, text) = (Object::parse(back.as_bytes()).unwrap(), Object::parse(text.as_bytes()).unwrap());
         assert_eq!(back.meaning(), text.meaning());
+    }
+
+    #[test]
+    fn an_array_of_folders_is_edited_in_place() {
+        let rows = "file = \"x.json\"\nformat = \"jsonc\"\ntable = [\"a\", \"trusted_folders\"]\n";
+        let how: Trust = toml_edit::de::from_str(rows).unwrap();
+        let edit = |text: &str, add: Option<&str>, remove: &[&str]| {
+            let remove: Vec<String> = remove.iter().map(|path| (*path).to_owned()).collect();
+            let edited = edited(&Object::parse(text.as_bytes()).unwrap(), &how, add, &remove).unwrap();
+            edited.map(|(text, repaired)| (text, repaired))
+        };
+        let text = "{\n  // mine\n  \"a\": {\n    \"trusted_folders\": [\n      \"/x\", // why\n      {\"odd\": 1},\n    ],\n  }\n}\n";
+        let (added, repaired) = edit(text, Some("/r"), &[]).unwrap();
+        let expected = text.replace("{\"odd\": 1},\n", "{\"odd\": 1},\n      \"/r\"\n");
+        assert_eq!((added.as_str(), repaired), (expected.as_str(), false));
+        assert_eq!(edit(&added, Some("/r"), &["/y"]), None);
+        let (moved, _) = edit(&added, Some("/s"), &["/x", "/r"]).unwrap();
+        assert!(moved.contains("// why\n      {\"odd\": 1},\n      \"/s\"\n"), "{moved}");
+        for (begin, added) in [
+            ("{\"a\": {\"trusted_folders\": []}}", "{\"a\": {\"trusted_folders\": [\n  \"/r\"\n]}}"),
+            ("{\"a\": {\"trusted_folders\": [\"/x\"]}}", "{\"a\": {\"trusted_folders\": [\"/x\", \"/r\"]}}"),
+            ("{\"b\": 1}", "{\"b\": 1, \"a\": {\"trusted_folders\":[\"/r\"]}}"),
+        ] {
+            assert_eq!(edit(begin, Some("/r"), &[]), Some((added.to_owned(), false)));
+            let (back, _) = edit(added, None, &["/r"]).unwrap();
+            let meaning = |text: &str| Object::parse(text.as_bytes()).unwrap().meaning();
+            let gone = begin.replace("{\"a\": {\"trusted_folders\": []}}", "{}");
+            assert_eq!(meaning(&back), meaning(&gone), "{back}");
+        }
+        let odd = edit("{\"a\": {\"trusted_folders\": \"all\"}}", Some("/r"), &[]);
+        assert_eq!(odd, Some(("{\"a\": {\"trusted_folders\": [\"/r\"]}}".to_owned(), true)));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The three ways to change the text: append a table, cut its lines, or rebuild the place where it stands.
 
+use super::array;
 use crate::agents::catalogue::Trust;
 use serde_json::Value as Json;
 use toml_edit::{Document, DocumentMut, InlineTable, Item, Key, Table, TableLike, Value};
@@ -34,9 +35,9 @@ fn quoted(path: &str) -> Key {
 /// The value that trusts.
 fn trusting(how: &Trust) -> Value {
     match &how.value {
-        Json::Bool(word) => Value::from(*word),
-        Json::String(text) => Value::from(text.as_str()),
-        other => Value::from(other.to_string()),
+        Some(Json::Bool(word)) => Value::from(*word),
+        Some(Json::String(text)) => Value::from(text.as_str()),
+        other => Value::from(other.as_ref().map(Json::to_string).unwrap_or_default()),
     }
 }
 
@@ -110,6 +111,10 @@ fn descend(at: &mut Item, way: &[String], how: &Trust, add: Option<&str>, remove
     };
     let inline = at.is_inline_table();
     let table = at.as_table_like_mut()?;
+    if rest.is_empty() && how.value.is_none() {
+        array::change(table, head, add, remove);
+        return Some(());
+    }
     if table.get(head).is_some_and(|item| item.as_table_like().is_none()) {
         table.remove(head);
     }
@@ -119,7 +124,8 @@ fn descend(at: &mut Item, way: &[String], how: &Trust, add: Option<&str>, remove
         }
         let mut implicit = Table::new();
         // A table that holds values itself needs its header.
-        implicit.set_implicit(how.key.is_some() || !rest.is_empty());
+        let values_below = usize::from(how.value.is_none());
+        implicit.set_implicit(how.key.is_some() || rest.len() > values_below);
         let fresh = if inline { Item::Value(InlineTable::new().into()) } else { Item::Table(implicit) };
         table.insert(head, fresh);
     }
