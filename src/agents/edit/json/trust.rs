@@ -112,8 +112,7 @@ mod tests {
         let how: Trust = toml_edit::de::from_str(rows).unwrap();
         let edit = |text: &str, add: Option<&str>, remove: &[&str]| {
             let remove: Vec<String> = remove.iter().map(|path| (*path).to_owned()).collect();
-            let edited = edited(&Object::parse(text.as_bytes()).unwrap(), &how, add, &remove).unwrap();
-            edited.map(|(text, repaired)| (text, repaired))
+            edited(&Object::parse(text.as_bytes()).unwrap(), &how, add, &remove).unwrap()
         };
         let text = "{\n  // mine\n  \"a\": {\n    \"trusted_folders\": [\n      \"/x\", // why\n      {\"odd\": 1},\n    ],\n  }\n}\n";
         let (added, repaired) = edit(text, Some("/r"), &[]).unwrap();
