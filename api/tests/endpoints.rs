@@ -77,11 +77,16 @@ fn plain(proven: Proven) -> Proven {
     all.ask("post", upload, &[&open_job], &Send::Form(&[("file", &zip(&[("paper.txt", b"p")]))]), 200);
     let still_open_job = id_of(&all.post("/v1/jobs", &[], reader, 200));
     all.post("/v1/temp-skill-runs", &[], json!({"engine": "nope"}), 400);
+    all.ask("post", "/v1/engines/{engine}/models/snapshots", &["codex"], &Send::Raw(r#"{"models": [["m"]]}"#), 422);
     let huge = format!("\"{}\"", "x".repeat((8 << 20) + 8));
     for (method, path, _) in all.with_status(413) {
         if !all.document["paths"][&path][&method]["requestBody"]["content"]["application/json"].is_null() {
             let with: &[&str] = if path.contains('{') { &["x"] } else { &[] };
             all.ask(&method, &path, with, &Send::Raw(&huge), 413);
+            // What is derived for named fields takes their values as a list too.
+            for other in ["[[]]", r#"["demo"]"#, "null", "7"] {
+                all.ask(&method, &path, with, &Send::Raw(other), 422);
+            }
         }
     }
     all.ask("post", "/v1/temp-skill-runs", &[], &Send::Raw("{"), 422);

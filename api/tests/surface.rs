@@ -123,6 +123,19 @@ fn opencode_is_asked_for_its_models_in_the_background() {
     assert_eq!(models["models"].as_array().unwrap().len(), 1);
 }
 
+#[test]
+fn a_cli_that_leaves_something_behind_when_it_is_asked_for_its_models_is_not_waited_for() {
+    let left = "sleep 100000 & echo $! >\"${0%/*}/left\"; echo openai/gpt-x";
+    let worker = Setup::new().cli("opencode", left).start();
+    awaited("the CLI's own list", || {
+        let models = worker.get("/v1/engines/opencode/models").json();
+        (models["source"] == "runtime_probe_cache").then_some(())
+    });
+    let pid = fs::read_to_string(worker.path("agent-cache/npm/bin/left")).unwrap();
+    let state = || fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+    becomes("what it started is gone", || state().is_empty() || state().contains(") Z "));
+}
+
 fn upgraded(worker: &Worker, id: &str) -> serde_json::Value {
     awaited("the upgrade ends", || {
         let record = worker.get(&format!("/v1/engines/upgrades/{id}")).json();

@@ -8,8 +8,13 @@ use super::Engines;
 use crate::{
     error::{ApiError, ApiResult},
     files,
+    http::extract::Fields,
     state::App,
     time::{now_ms, rfc3339},
+};
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -21,10 +26,12 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::process::Command;
+use tokio::{io::AsyncReadExt, process::Command};
 
 /// How old a CLI's list may be before it is asked again.
 const PROBE_AGE: Duration = Duration::from_secs(3600);
+/// Most bytes of its answer that are read.
+const PROBE_MAX: u64 = 1 << 20;
 /// Deadline of its answer.
 const PROBE_DEADLINE: Duration = Duration::from_secs(20);
 
@@ -57,7 +64,7 @@ pub struct Model {
 #[derive(Debug, Deserialize)]
 pub struct NewSnapshot {
     /// The models.
-    pub models: Vec<Model>,
+    pub models: Vec<Fields<Model>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -153,7 +160,8 @@ impl App {
             if path.exists() {
                 return Err(ApiError::conflict(format!("Snapshot already exists for version {version}")));
             }
-            let list = json!({"models": new.models}).to_string();
+            let list =
+                json!({"models": new.models.into_iter().map(|Fields(model)| model).collect::<Vec<_>>()}).to_string();
             // What is written is read again at every look at the engine.
             if list.len() as u64 > files::SMALL << 20 {
                 return Err(ApiError::too_large(format!("a list of models has at most {} MiB", files::SMALL)));
@@ -194,7 +202,7 @@ impl App {
         let command = || format!("{} {}", engine.binary, arguments.join(" "));
         let program = self.engines.program(engine).ok_or("not installed")?;
         let home = self.engines.layout().agent_home.clone();
-        let child = Command::new(program)
+        let mut child = Command::new(program)
             .args(arguments)
             .env_clear()
             .envs(self.engines.probe_environment(name))
@@ -206,13 +214,31 @@ impl App {
             .kill_on_drop(true)
             .spawn()
             .map_err(|error| error.to_string())?;
-        let output = tokio::time::timeout(PROBE_DEADLINE, child.wait_with_output())
-            .await
-            .map_err(|_| format!("{} did not end in time", command()))?
-            .map_err(|error| error.to_string())?;
-        let models: Vec<Model> = String::from_utf8_lossy(&output.stdout).lines().filter_map(of_line).collect();
+        let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
+        // What it started holds the pipe open, and would outlive it.
+        let end = || group.map(|group| killpg(group, Signal::SIGKILL));
+        let (from, mut said) = (child.stdout.take(), Vec::new());
+        let answer = async {
+            let read = async {
+                match from {
+                    Some(from) => from.take(PROBE_MAX).read_to_end(&mut said).await.map(drop),
+                    None => Ok(()),
+                }
+            };
+            let wait = async { child.wait().await.inspect(|_| drop(end())) };
+            tokio::try_join!(read, wait).map(|((), status)| status)
+        };
+        let answer = tokio::time::timeout(PROBE_DEADLINE, answer).await;
+        let status = match answer {
+            Ok(answer) => answer.map_err(|error| error.to_string())?,
+            Err(_) => {
+                end();
+                return Err(format!("{} did not end in time", command()));
+            }
+        };
+        let models: Vec<Model> = String::from_utf8_lossy(&said).lines().filter_map(of_line).collect();
         if models.is_empty() {
-            return Err(format!("{} named none ({})", command(), output.status));
+            return Err(format!("{} named none ({status})", command()));
         }
         let (cache, record) = (cache.to_owned(), json!({"updated_at": rfc3339(now_ms()), "models": models}));
         tokio::task::spawn_blocking(move || {

@@ -6,22 +6,46 @@ use axum::{
     extract::{FromRequest, FromRequestParts, Multipart, Query, Request, rejection::JsonRejection},
     http::{StatusCode, request::Parts},
 };
-use serde::de::DeserializeOwned;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, MapAccess, Visitor, value::MapAccessDeserializer},
+};
+use std::marker::PhantomData;
 
-/// A JSON body; a wrong one is 422 and says where.
+/// A JSON body, an object; a wrong one is 422 and says where.
 #[derive(Debug, Clone, Copy)]
 pub struct Body<T>(pub T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        Json::<T>::from_request(request, state).await.map(|Json(value)| Self(value)).map_err(|rejection| {
-            match (rejection.status(), &rejection) {
-                (StatusCode::PAYLOAD_TOO_LARGE, _) => ApiError::too_large(rejection.body_text()),
-                (_, JsonRejection::BytesRejection(_)) => ApiError::cut_off(),
-                _ => ApiError::unprocessable(rejection.body_text()),
+        let refused = |rejection: JsonRejection| match (rejection.status(), &rejection) {
+            (StatusCode::PAYLOAD_TOO_LARGE, _) => ApiError::too_large(rejection.body_text()),
+            (_, JsonRejection::BytesRejection(_)) => ApiError::cut_off(),
+            _ => ApiError::unprocessable(rejection.body_text()),
+        };
+        let Json(Fields(value)) = Json::<Fields<T>>::from_request(request, state).await.map_err(refused)?;
+        Ok(Self(value))
+    }
+}
+
+/// A value of named fields: what is derived for one also takes a list of their values, which no document speaks of.
+#[derive(Debug)]
+pub struct Fields<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Fields<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Object<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+            type Value = Fields<T>;
+            fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                out.write_str("an object")
             }
-        })
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Fields<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Fields)
+            }
+        }
+        from.deserialize_map(Object(PhantomData))
     }
 }
 
