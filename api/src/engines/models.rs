@@ -216,7 +216,12 @@ impl App {
             .map_err(|error| error.to_string())?;
         let group = child.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
         // What it started holds the pipe open, and would outlive it.
-        let end = || group.map(|group| killpg(group, Signal::SIGKILL));
+        let end = || {
+            if let Some(group) = group {
+                // Nobody is left: as wanted.
+                let _ = killpg(group, Signal::SIGKILL);
+            }
+        };
         let (from, mut said) = (child.stdout.take(), Vec::new());
         let answer = async {
             let read = async {
@@ -225,7 +230,7 @@ impl App {
                     None => Ok(()),
                 }
             };
-            let wait = async { child.wait().await.inspect(|_| drop(end())) };
+            let wait = async { child.wait().await.inspect(|_| end()) };
             tokio::try_join!(read, wait).map(|((), status)| status)
         };
         let answer = tokio::time::timeout(PROBE_DEADLINE, answer).await;

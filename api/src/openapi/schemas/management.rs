@@ -36,6 +36,7 @@ pub(super) fn all() -> Group {
     let preview = record(&[
         ("mode", one_of(&["text", "binary"])),
         ("content", maybe_text()),
+        ("encoding", maybe_text()),
         ("size", number()),
         ("truncated", flag()),
     ]);
