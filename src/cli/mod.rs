@@ -70,7 +70,7 @@ enum Command {
     Gateway(gateway::Args),
     /// The menu of agent commands behind the web terminal
     Tui(tui::Args),
-    /// Agent CLIs: check, auth, ensure, upgrade, rollback, import, list
+    /// Agent CLIs: check, auth, ensure, upgrade, rollback, import, list, sandbox
     Agents(agents::Args),
     /// Trust entries of run folders, for the engines that keep such a list
     Trust(trust::Args),
