@@ -131,8 +131,11 @@ struct World {
     now: Now,
     processes: BTreeMap<usize, u64>,
     signalled: BTreeSet<usize>,
+    /// Whose process of now has said that it is ready.
+    said_ready: BTreeSet<usize>,
     questions: Vec<(ServiceId, u64, Which)>,
     ready: bool,
+    was_ready: bool,
     stopping_since: Option<Now>,
     hurried: bool,
     exit: Option<(Exit, Now)>,
@@ -147,8 +150,10 @@ impl World {
             now: Now::from_millis(1),
             processes: BTreeMap::new(),
             signalled: BTreeSet::new(),
+            said_ready: BTreeSet::new(),
             questions: vec![],
             ready: false,
+            was_ready: false,
             stopping_since: None,
             hurried: false,
             exit: None,
@@ -184,6 +189,7 @@ impl World {
                 }
                 self.processes.insert(id.0, service.generation);
                 self.signalled.remove(&id.0);
+                self.said_ready.remove(&id.0);
                 queue.push(Event::Spawned(id));
             }
             Action::StopSignal(id) => {
@@ -211,6 +217,7 @@ impl World {
             Action::Readiness(ready) => {
                 assert_ne!(ready, self.ready, "readiness told twice");
                 self.ready = ready;
+                self.was_ready |= ready;
             }
             Action::Sweep { .. } => {
                 assert!(self.processes.is_empty(), "swept while services run");
@@ -229,10 +236,8 @@ impl World {
             return;
         }
         assert_eq!(self.ready, self.machine.ready());
-        if self.ready {
-            assert!(self.machine.unready_reasons().is_empty());
-            assert!(self.machine.startup_done());
-        }
+        assert_eq!(self.ready, self.machine.unready_reasons().is_empty());
+        assert_eq!(self.was_ready, self.machine.startup_done());
         for (id, service) in self.machine.services() {
             assert_eq!(
                 service.state.runs(),
@@ -241,6 +246,9 @@ impl World {
                 service.spec.name,
                 service.state
             );
+            if service.state == State::Ready && service.spec.readiness.is_some() {
+                assert!(self.said_ready.contains(&id.0), "{} is ready and never said so", service.spec.name);
+            }
             if service.state == State::Waiting && self.machine.phase() == Phase::Running {
                 assert!(
                     service.spec.after.iter().any(|name| !self.settled(name)),
@@ -285,12 +293,16 @@ impl World {
             Stimulus::Notify(s) => {
                 let id = ServiceId(s % count);
                 if let Some(generation) = self.processes.get(&id.0).copied() {
+                    self.said_ready.insert(id.0);
                     self.feed(Event::Notified { id, generation });
                 }
             }
             Stimulus::Answer(n, ok) => {
                 if !self.questions.is_empty() {
                     let (id, generation, which) = self.questions.remove(n % self.questions.len());
+                    if ok && which == Which::Readiness && self.processes.get(&id.0) == Some(&generation) {
+                        self.said_ready.insert(id.0);
+                    }
                     let answer = if ok { Ok(()) } else { Err(Some("no".to_owned())) };
                     self.feed(Event::Probed { id, generation, which, answer });
                 }
