@@ -172,10 +172,15 @@ impl App {
             warnings.push(format!("TRUST_NOT_REGISTERED: {warning}"));
         }
         let (sender, receiver) = mpsc::channel::<Input>(64);
-        let recording = {
-            let (folder, output) = (prepared.folder.clone(), Arc::clone(&engine.output));
-            tokio::task::spawn_blocking(move || recorder.record(&folder, output, receiver))
+        let folder = prepared.folder.clone();
+        let opened = tokio::task::spawn_blocking(move || recorder.logs(&folder).map(|logs| (logs, recorder))).await;
+        let (logs, recorder) = match opened {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(error)) => return (SettledRun::failed("RUN_FOLDER_UNUSABLE", error.to_string()), None),
+            Err(error) => return (SettledRun::failed("INTERNAL_ERROR", error.to_string()), None),
         };
+        let output = Arc::clone(&engine.output);
+        let recording = tokio::task::spawn_blocking(move || recorder.record(logs, output, receiver));
         let oom = self.engines.oom_watch().await;
         let ended = process::run(&launch, sender, stay.asked.clone(), &oom).await;
         drop(oom);

@@ -62,6 +62,13 @@ pub(super) struct Recorder {
     attempt: u32,
 }
 
+/// The logs of an engine's two streams.
+#[derive(Debug)]
+pub(super) struct Logs {
+    out: Lines,
+    err: Lines,
+}
+
 #[derive(Debug)]
 struct Lines {
     stream: Stream,
@@ -120,15 +127,20 @@ impl Recorder {
         self.rasp.line(&line);
     }
 
+    /// The engine's logs, opened before it starts: it can write to its folder.
+    pub(super) fn logs(&self, folder: &RunFolder) -> io::Result<Logs> {
+        let open = |stream| Lines::open(folder, stream, self.attempt);
+        Ok(Logs { out: open(Stream::Stdout)?, err: open(Stream::Stderr)? })
+    }
+
     /// Records until every sender is gone.
     pub(super) fn record(
         mut self,
-        folder: &RunFolder,
+        logs: Logs,
         output: Arc<Output>,
         mut input: mpsc::Receiver<Input>,
     ) -> io::Result<Recording> {
-        let open = |stream| Lines::open(folder, stream, self.attempt);
-        let (mut out, mut err) = (open(Stream::Stdout)?, open(Stream::Stderr)?);
+        let Logs { mut out, mut err } = logs;
         let mut reader = Reader::new(output);
         let mut tail = Tail::default();
         while let Some(first) = input.blocking_recv() {
