@@ -114,7 +114,7 @@ fn bracketed(host: &str) -> String {
     if host.contains(':') && !host.starts_with('[') { format!("[{host}]") } else { host.to_owned() }
 }
 
-/// Text on a terminal, JSON elsewhere; stderr.
+/// Text on a terminal, JSON elsewhere, in the init's own form; stderr.
 fn log(env: &Environment) {
     let level = env.get("SKILL_INIT_LOG").or_else(|| env.get("LOG_LEVEL")).unwrap_or("info").to_ascii_lowercase();
     let filter =
@@ -124,7 +124,11 @@ fn log(env: &Environment) {
         Some("text") => false,
         _ => !std::io::stderr().is_terminal(),
     };
-    let builder = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
+    let builder = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter).with_target(false);
     // A second initialisation cannot happen in this program.
-    let _ = if json { builder.json().try_init() } else { builder.try_init() };
+    let _ = if json {
+        builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
+    } else {
+        builder.try_init()
+    };
 }

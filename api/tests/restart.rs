@@ -42,6 +42,21 @@ fn queued_work_survives_a_stop_and_running_work_is_told_as_interrupted() {
     assert_eq!(worker.settled("/v1/jobs", &queued)["status"], "succeeded");
 }
 
+/// One container, one form of its log.
+#[test]
+fn its_log_has_the_form_of_the_inits() {
+    let setup = Setup::new();
+    let (mut command, _, _notify) = Program::command(setup.dir.path());
+    let mut child = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stderr.take().unwrap()), &mut line).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let line: Value = serde_json::from_str(&line).unwrap();
+    let has = |key: &str| line[key].is_string();
+    assert!(has("timestamp") && has("level") && has("message") && line.get("fields").is_none(), "{line}");
+}
+
 #[test]
 fn an_upload_that_a_killed_worker_was_receiving_is_removed_by_the_next() {
     let setup = Setup::new().skill("demo").cli("codex", SLOW);

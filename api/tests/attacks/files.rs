@@ -216,7 +216,8 @@ fn folders_that_an_agent_replaces_by_links_send_nothing_of_the_worker_elsewhere(
     fs::create_dir(&outside).unwrap();
     fs::write(outside.join("result.json"), SECRET).unwrap();
     let script = format!(
-        "for name in result bundle .audit interactions; do mv $name old-$name; ln -s '{}' $name; done\n{}",
+        "[ -f .audit/stdout.1.log ] && [ -f .audit/stderr.1.log ] || exit 3\n\
+         for name in result bundle .audit interactions; do mv $name old-$name; ln -s '{}' $name; done\n{}",
         outside.display(),
         codex_says(r#"{"answer": 1}"#)
     );
