@@ -71,7 +71,7 @@ registry! {
         FD_RESERVE: i64 = "SKILL_RUNNER_FD_RESERVE", "concurrency.fd_reserve", COUNT, Some("256"), "descriptors", "descriptors kept free of runs";
         FD_PER_RUN: i64 = "SKILL_RUNNER_ESTIMATED_FD_PER_RUN", "concurrency.fd_per_run", POSITIVE, Some("64"), "descriptors", "descriptors the worker holds per run";
         PID_RESERVE: i64 = "SKILL_RUNNER_PID_RESERVE", "concurrency.pid_reserve", COUNT, Some("128"), "pids", "pids (threads) kept free of runs";
-        PID_PER_RUN: i64 = "SKILL_RUNNER_ESTIMATED_PID_PER_RUN", "concurrency.pid_per_run", POSITIVE, Some("64"), "pids", "pids (threads) that one run takes: a CLI alone takes 22 to 40";
+        PID_PER_RUN: i64 = "SKILL_RUNNER_ESTIMATED_PID_PER_RUN", "concurrency.pid_per_run", POSITIVE, Some("64"), "pids", "pids that one run takes; threads count, and a CLI alone has dozens";
         FALLBACK: i64 = "SKILL_RUNNER_FALLBACK_MAX_CONCURRENT", "concurrency.fallback", POSITIVE, Some("2"), "runs", "concurrent runs where nothing could be probed";
     }
     "UI and terminal" {

@@ -213,9 +213,9 @@ fn check_debian(package: &Path, into: &Path) -> Result<(), String> {
         eprintln!("SKIPPED: installing the .deb needs root; it is only unpacked");
         ran(Command::new("dpkg-deb").arg("--extract").arg(package).arg(into))?;
     }
-    for file in ["usr/share/man/man1/skill-init.1.gz", "usr/share/doc/skill-init/copyright"] {
-        if !into.join(file).is_file() {
-            return Err(format!("the package has no {file}"));
+    for file in ["man/man1/skill-init.1.gz", "man/man1/skill-init-agents-upgrade.1.gz", "doc/skill-init/copyright"] {
+        if !into.join("usr/share").join(file).is_file() {
+            return Err(format!("the package has no usr/share/{file}"));
         }
     }
     runs(&into.join("usr/sbin"))

@@ -1,4 +1,5 @@
-//! The manual pages: skill-init(1) with exit status, environment, signals and files, and one page per subcommand.
+//! The manual pages: skill-init(1) with exit status, environment, signals and files, and one page for each subcommand and
+//! each of theirs: a page names no other that does not exist.
 
 use clap_mangen::{
     Man,
@@ -12,14 +13,22 @@ pub(super) fn files() -> Result<Vec<(PathBuf, Vec<u8>)>, String> {
     let mut command = skill_init::cli::command().disable_help_subcommand(true);
     command.build();
     let mut out = vec![(PathBuf::from("docs/man/skill-init.1"), main_page(command.clone())?)];
-    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
-        let name = format!("skill-init-{}", sub.get_name());
-        let page = sub.clone().display_name(name.clone()).bin_name(name.replacen("skill-init-", "skill-init ", 1));
+    below(&command, "skill-init", &mut out)?;
+    Ok(out)
+}
+
+/// The pages of the subcommands of `command`, which is written `words`, and of theirs.
+fn below(command: &clap::Command, words: &str, out: &mut Vec<(PathBuf, Vec<u8>)>) -> Result<(), String> {
+    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set() && sub.get_name() != "help") {
+        let words = format!("{words} {}", sub.get_name());
+        let name = words.replace(' ', "-");
+        let page = sub.clone().display_name(name.clone()).bin_name(words.clone()).disable_help_subcommand(true);
         let mut text = Vec::new();
         man(page).render(&mut text).map_err(|error| error.to_string())?;
         out.push((PathBuf::from(format!("docs/man/{name}.1")), text));
+        below(sub, &words, out)?;
     }
-    Ok(out)
+    Ok(())
 }
 
 fn man(command: clap::Command) -> Man {

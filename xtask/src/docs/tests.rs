@@ -119,6 +119,30 @@ fn every_setting_is_on_the_page_and_in_the_manual() {
 }
 
 #[test]
+fn every_manual_page_that_is_named_exists_and_no_other_lies_in_the_folder() {
+    let pages: Vec<(String, String)> = man::files()
+        .unwrap()
+        .into_iter()
+        .map(|(path, text)| (path.file_name().unwrap().to_str().unwrap().to_owned(), String::from_utf8(text).unwrap()))
+        .collect();
+    let made: Vec<&str> = pages.iter().map(|(name, _)| name.as_str()).collect();
+    let mut named = 0;
+    for (page, text) in &pages {
+        for line in text.lines().filter(|line| line.starts_with("skill\\-init\\-")) {
+            let Some((name, _)) = line.split_once("(1)") else { continue };
+            let wanted = format!("{}.1", name.replace('\\', ""));
+            assert!(made.contains(&wanted.as_str()), "{page} names {wanted}, which is not made");
+            named += 1;
+        }
+    }
+    assert!(named > 25, "the pages were read: {named}");
+    for entry in fs::read_dir(root().unwrap().join("docs/man")).unwrap().flatten() {
+        let name = entry.file_name().into_string().unwrap();
+        assert!(made.contains(&name.as_str()), "docs/man/{name} is of no command: remove it");
+    }
+}
+
+#[test]
 fn a_page_without_its_markers_is_refused() {
     let parts = [("x", "new\n".to_owned())];
     assert_eq!(
