@@ -57,6 +57,7 @@ fn a_job_runs_to_its_result_and_everything_about_it_can_be_read() {
         assert!(folder.join(file).is_file(), "{file}");
     }
     assert!(fs::read_to_string(folder.join(".codex/skills/demo/SKILL.md")).unwrap().contains("Output contract"));
+    assert_eq!(fs::read_to_string(folder.join("input.json")).unwrap().lines().count(), 1);
     let config = fs::read_to_string(worker.path("agent-cache/agent-home/.codex/config.toml")).unwrap_or_default();
     assert!(!config.contains(folder.to_str().unwrap()), "trust stayed: {config}");
 }
@@ -236,6 +237,28 @@ fn cancel_ends_a_running_job_and_a_queued_one() {
     assert_eq!((&again["accepted"], &again["status"]), (&json!(false), &json!("canceled")));
     let history = worker.get(&format!("/v1/jobs/{queued}/events/history")).json();
     assert_eq!(history["events"].as_array().unwrap().last().unwrap()["type"], "conversation.failed");
+}
+
+#[test]
+fn a_canceled_run_is_running_until_its_engine_has_ended() {
+    let setup = Setup::new().skill("demo");
+    let root = setup.dir.path().display().to_string();
+    // Asked to end, it says so and goes on until it is let go.
+    let leave = format!("touch {root}/asked; while [ ! -e {root}/go ]; do sleep 0.02; done; exit 0");
+    let setup = setup.cli("codex", &format!("trap '{leave}' TERM; echo started; while :; do sleep 0.02; done"));
+    let mut config = setup.config();
+    config.kill_grace = Duration::from_secs(3600);
+    let worker = setup.start_with(config);
+    let id = worker.job(&json!({"skill_id": "demo"}));
+    becomes("the engine speaks", || {
+        worker.get(&format!("/v1/jobs/{id}/logs")).json()["stdout"].as_str().unwrap_or("").contains("started")
+    });
+    let answer = worker.post(&format!("/v1/jobs/{id}/cancel"), &json!({})).json();
+    assert_eq!((&answer["accepted"], &answer["status"]), (&json!(true), &json!("running")));
+    becomes("the engine is asked to end", || worker.path("asked").exists());
+    assert_eq!(worker.get(&format!("/v1/jobs/{id}")).json()["status"], "running");
+    fs::write(worker.path("go"), "").unwrap();
+    assert_eq!(worker.settled("/v1/jobs", &id)["status"], "canceled");
 }
 
 #[test]

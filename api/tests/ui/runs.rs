@@ -123,6 +123,10 @@ fn a_finished_run_of_a_hundred_thousand_events_is_shown_in_pages() {
     script.push_str(&codex_says(r#"{"answer": 1}"#));
     let worker = Setup::new().skill("demo").cli("codex", &script).start();
     let id = started(&worker, &send(worker.address, "/ui/skills/demo/run", &[("engine", None, "codex")]));
+    for (limit, count) in [("", 1_000), ("?limit=20000", 10_000)] {
+        let history = worker.get(&format!("/v1/jobs/{id}/events/history{limit}")).json();
+        assert_eq!((&history["count"], &history["next_from_seq"]), (&json!(count), &json!(count + 1)));
+    }
     let last = page(&worker, &format!("/ui/runs/{id}"));
     assert!(last.contains("conversation-completed") && !last.contains("line-99000<"), "{}", last.len());
     assert!(last.len() < 120_000, "{}", last.len());
