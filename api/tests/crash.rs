@@ -4,8 +4,8 @@
 //! starts in what is left. Then every file is whole, every request that was answered has ended, nothing is left that
 //! nobody knows of, and a new job succeeds. SQLite's own files are left out of the count: what it promises is its own.
 //!
-//! A round is a third of a second and a run has two hundred calls, so `cargo test` takes every tenth of the long scenes
-//! (every call of the short ones); `CRASH_EVERY=1` takes them all.
+//! A round is a third of a second and a run has two hundred calls, so `cargo test` takes every twentieth of the long scenes for
+//! each fault (each fault begins elsewhere), and every call for kills of a package's installation; `CRASH_EVERY=1` takes them all.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -39,7 +39,15 @@ use std::{
 };
 use trace::{Ended, Fault, Trace, in_memory};
 
-const FULL: Fault = Fault::Fail(libc::ENOSPC);
+/// Every way in which a call can be cut off or fail.
+const ALL: &[Fault] = &[
+    Fault::Kill,
+    Fault::Fail(libc::ENOSPC),
+    Fault::Fail(libc::EIO),
+    Fault::Fail(libc::EROFS),
+    Fault::Fail(libc::EACCES),
+    Fault::Short,
+];
 
 /// A worker that may die at any moment.
 struct Doomed<'a> {
@@ -146,9 +154,9 @@ fn life(root: &Path, fault: Fault, n: usize, from: From, work: &dyn Fn(&Doomed<'
     })
 }
 
-/// Of a long scene every tenth call is taken, beginning elsewhere for each fault.
+/// Of a long scene every twentieth call is taken, beginning elsewhere for each fault.
 fn long() -> usize {
-    std::env::var("CRASH_EVERY").map_or(10, |every| every.parse().unwrap())
+    std::env::var("CRASH_EVERY").map_or(20, |every| every.parse().unwrap())
 }
 
 /// Every fault at every `every`th call.
@@ -256,7 +264,7 @@ fn job(worker: &Doomed<'_>) {
 
 #[test]
 fn a_run_that_is_cut_off_anywhere_ends_in_words_and_leaves_nothing() {
-    sweep(&Scene::new(), (&[Fault::Kill, FULL, Fault::Short], long()), From::Ready, &job, &|_, _| {});
+    sweep(&Scene::new(), (ALL, long()), From::Ready, &job, &|_, _| {});
 }
 
 #[test]
@@ -268,7 +276,7 @@ fn a_temporary_skill_that_is_cut_off_anywhere_leaves_nothing() {
             worker.until(&path, ENDED);
         }
     };
-    sweep(&Scene::new(), (&[Fault::Kill], long()), From::Ready, &work, &|_, _| {});
+    sweep(&Scene::new(), (ALL, long()), From::Ready, &work, &|_, _| {});
 }
 
 #[test]
@@ -285,7 +293,9 @@ fn a_package_that_is_cut_off_anywhere_leaves_the_old_skill_or_the_new_one() {
         assert!(skill["version"] == "1.0.0" || skill["version"] == "2.0.0", "{case}: {skill}");
         assert_eq!(skill_api::files::list_files(&root.join("skills/demo")).len(), 5, "{case}");
     };
-    sweep(&Scene::new(), (&[Fault::Kill, FULL], 1), From::Ready, &work, &check);
+    let scene = Scene::new();
+    sweep(&scene, (&ALL[..1], 1), From::Ready, &work, &check);
+    sweep(&scene, (&ALL[1..], long().min(5)), From::Ready, &work, &check);
 }
 
 #[test]
@@ -294,7 +304,7 @@ fn a_cleanup_that_is_cut_off_anywhere_is_completed_by_the_next() {
     life(&scene.root(), Fault::Kill, 0, From::Ready, &job);
     scene.keep();
     let work = |worker: &Doomed<'_>| drop(worker.ask("POST", "/v1/jobs/cleanup", &json!({})));
-    sweep(&scene, (&[Fault::Kill, Fault::Fail(libc::EACCES)], 2), From::Ready, &work, &|_, _| {});
+    sweep(&scene, (ALL, long().min(5)), From::Ready, &work, &|_, _| {});
 }
 
 #[test]
@@ -305,5 +315,5 @@ fn a_recovery_that_is_cut_off_anywhere_is_completed_by_the_next() {
     assert!(hit.is_some());
     scene.keep();
     let work = |worker: &Doomed<'_>| drop(worker.ask("GET", "/v1/jobs", &json!({})));
-    sweep(&scene, (&[Fault::Kill, FULL], long()), From::Start, &work, &|_, _| {});
+    sweep(&scene, (ALL, long()), From::Start, &work, &|_, _| {});
 }

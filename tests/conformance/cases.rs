@@ -76,6 +76,7 @@ cases! {
     "the command's whole group gets the signal" => signals::group_forwarding,
     "the command leads a group of its own" => signals::own_group,
     "a signal that is pending at start is not lost" => signals::pending_at_start,
+    "a signal that comes during the start is not lost" => signals::during_start,
     "signals that arrive while the init is stopped are not lost" => signals::while_stopped,
     "a command that takes its time over TERM is waited for" => signals::slow_stop,
     "the signal mask reaches the command as it was" => signals::mask,

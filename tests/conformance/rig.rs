@@ -67,7 +67,7 @@ pub struct Run {
     seen: Vec<u8>,
     pub terminal: Option<fs::File>,
     status: Option<i32>,
-    patience: Duration,
+    pub patience: Duration,
 }
 
 pub type Outcome<T = ()> = Result<T, String>;

@@ -2,6 +2,7 @@
 
 use super::{Context, Verdict, equal, passed};
 use crate::rig::{Outcome, Setup};
+use std::{fs, time::Instant};
 
 /// Signals that do nothing to a process without a handler, or only stop it.
 pub(super) const HARMLESS: [i32; 8] = [
@@ -72,6 +73,39 @@ pub(super) fn pending_at_start(context: &Context<'_>) -> Verdict {
     }
 }
 
+/// At the first moment at which the init is seen to hold a signal, before its command runs or while it begins.
+pub(super) fn during_start(context: &Context<'_>) -> Verdict {
+    for _ in 0..if context.full { 50 } else { 10 } {
+        let mut run = context.plain(&["signals"])?;
+        let until = Instant::now() + run.patience;
+        let held = || {
+            let status = fs::read_to_string(format!("/proc/{}/status", run.pid)).unwrap_or_default();
+            let sets = ["SigBlk:", "SigCgt:"].map(|name| signal_set(&status, name).unwrap_or(0));
+            // What waits in sigtimedwait(2) shows its signals as unblocked; by then it has its command.
+            (sets[0] | sets[1]) & (1 << (libc::SIGTERM - 1)) != 0 || !run.children().is_empty()
+        };
+        while !held() {
+            if Instant::now() > until {
+                return Err("SIGTERM is never blocked or caught".to_owned());
+            }
+        }
+        run.send(libc::SIGTERM)?;
+        loop {
+            match run.line().as_deref() {
+                Ok("ready") => {}
+                Ok("got 15") => break,
+                Ok(other) => return Err(format!("reported {other:?}")),
+                // It came to a command that had not blocked it yet, and ended it.
+                Err(_) => {
+                    run.ends_with(143)?;
+                    break;
+                }
+            }
+        }
+    }
+    Ok(None)
+}
+
 pub(super) fn while_stopped(context: &Context<'_>) -> Verdict {
     let mut run = context.plain(&["signals"])?;
     run.expect("ready")?;
@@ -98,15 +132,16 @@ pub(super) fn slow_stop(context: &Context<'_>) -> Verdict {
     passed(run.ends_with(3))
 }
 
+/// A set of signals in the text of a `/proc/PID/status`.
+fn signal_set(status: &str, name: &str) -> Option<u64> {
+    let value = status.lines().find_map(|line| line.strip_prefix(name))?;
+    u64::from_str_radix(value.trim(), 16).ok()
+}
+
 /// `SigBlk` and `SigIgn` of the command.
 fn signal_sets(context: &Context<'_>, setup: &Setup) -> Outcome<(u64, u64)> {
     let text = context.start(&["/bin/cat", "/proc/self/status"], setup)?.rest()?;
-    let field = |name: &str| {
-        text.lines()
-            .find_map(|line| line.strip_prefix(name))
-            .and_then(|value| u64::from_str_radix(value.trim(), 16).ok())
-            .ok_or(format!("no {name} in {text:?}"))
-    };
+    let field = |name: &str| signal_set(&text, name).ok_or(format!("no {name} in {text:?}"));
     Ok((field("SigBlk:")?, field("SigIgn:")?))
 }
 

@@ -4,12 +4,10 @@ use super::{Context, Verdict, passed, signals::HARMLESS};
 use crate::rig::{SIGNALS, Setup};
 
 pub(super) fn exit_statuses(context: &Context<'_>) -> Verdict {
-    let sample = [0, 1, 2, 7, 42, 64, 77, 100, 125, 126, 127, 128, 130, 137, 143, 200, 254, 255];
-    let all: Vec<i32> = (0..=255).collect();
-    for code in if context.full { &all[..] } else { &sample[..] } {
+    for code in 0..=255 {
         context
             .shell(&format!("exit {code}"), &Setup::default())?
-            .ends_with(*code)
+            .ends_with(code)
             .map_err(|error| format!("exit {code}: {error}"))?;
     }
     Ok(None)
