@@ -4,7 +4,8 @@
 
    The init becomes PID 1 of fresh pid and mount namespaces. Its command is this program again (`gauge child`),
    appended to its arguments, or with --service started by the init's own configuration. Both sides share one
-   file (GAUGE_FILE, inherited through the environment) and the monotonic clock.
+   file (GAUGE_FILE, inherited through the environment) and the monotonic clock. With GAUGE_PORT the command listens
+   there, as a worker whose readiness is asked for does.
 
      start    exec of the init to main of the command, and to the exit of the init (microseconds)
      memory   resident and proportional set of every process but the command, three seconds after it runs (KiB)
@@ -19,7 +20,8 @@
      stubborn TERM to the init until its exit, with a command that ignores it: how much later than N milliseconds
               of grace (microseconds)
      fleet    N services in one configuration: exec of the init until the last one runs, kill of one until it
-              runs again, TERM until the exit (microseconds)
+              runs again, TERM until the exit (microseconds); its proportional set, and its context switches in
+              5 seconds, both without the services (KiB)
      http     exec of the init until GET / on 127.0.0.1:N answers 200 (microseconds) */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -123,6 +125,13 @@ static int child(void) {
     if (strcmp(measure, "start") == 0) {
         atomic_store(&shared->ready, 1);
         return 0;
+    }
+    if (getenv("GAUGE_PORT")) {
+        struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(getenv("GAUGE_PORT"))),
+                                 .sin_addr = {htonl(INADDR_LOOPBACK)}};
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), yes = 1;
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+        if (bind(fd, (struct sockaddr *)&at, sizeof at) != 0 || listen(fd, 4096) != 0) fail("listen");
     }
     signal(SIGUSR1, handler);
     if (strcmp(measure, "stubborn") == 0) signal(SIGTERM, SIG_IGN);
@@ -243,6 +252,22 @@ static int each(pid_t init, void (*f)(pid_t, void *), void *data) {
     }
     closedir(proc);
     return count;
+}
+/* Those that are not the command, of which a fleet has many. */
+static int is_child(pid_t pid) {
+    char at[64], line[4200];
+    snprintf(at, sizeof at, "/proc/%d/cmdline", pid);
+    FILE *f = fopen(at, "r");
+    size_t n = f ? fread(line, 1, sizeof line - 1, f) : 0;
+    if (f) fclose(f);
+    line[n] = 0;
+    return n > strlen(self) + 1 && strcmp(line, self) == 0 && strcmp(line + strlen(self) + 1, "child") == 0;
+}
+static void add_fleet(pid_t pid, void *data) {
+    long *sum = data;
+    if (is_child(pid)) return;
+    sum[0] += field(pid, "smaps_rollup", "Pss:");
+    sum[1] += field(pid, "status", "voluntary_ctxt_switches:") + field(pid, "status", "nonvoluntary_ctxt_switches:");
 }
 static void add_memory(pid_t pid, void *data) {
     long *sum = data;
@@ -396,7 +421,11 @@ int main(int argc, char **argv) {
         uint64_t wanted = (uint64_t)shared->n;
         while (shared->starts < wanted && now() - exec_at < 60000000000u) pause_us(100);
         uint64_t started = shared->started - exec_at;
-        pause_us(500000);
+        long before[2] = {0, 0}, after[2] = {0, 0};
+        pause_us(3000000);
+        each(init, add_fleet, before);
+        sleep(5);
+        each(init, add_fleet, after);
         pid_t one = outer_of_command(init);
         uint64_t start = now();
         kill(one, SIGKILL);
@@ -406,7 +435,8 @@ int main(int argc, char **argv) {
         start = now();
         kill(init, SIGTERM);
         while (waitpid(init, &status, WNOHANG) == 0 && now() - start < 60000000000u) pause_us(50);
-        printf("start_us=%.0f restart_us=%.0f stop_us=%.0f code=%d\n", started / 1e3, again / 1e3, (now() - start) / 1e3,
+        printf("start_us=%.0f restart_us=%.0f stop_us=%.0f pss_kib=%ld wakeups=%ld code=%d\n", started / 1e3, again / 1e3,
+               (now() - start) / 1e3, after[0], after[1] - before[1],
                WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
         ended = 1;
     } else if (strcmp(measure, "stop") == 0 || strcmp(measure, "stubborn") == 0) {

@@ -5,6 +5,7 @@
 //! are to be in the table: what is not installed is left out, loudly.
 
 mod budget;
+mod peers;
 mod picture;
 mod subjects;
 mod table;
@@ -174,7 +175,9 @@ fn measure_all(root: &Path, work: &Path, binary: &Path, plan: &Plan) -> Result<(
     });
     for count in plan.growth {
         let label = format!("grow-{count}");
-        each(&label, 3, &mut results, &|subject| bares(subject) || subject.is_ours(), &["orphans", &number(*count)]);
+        // Those that reap fewer than a hundred a second have no place in this table.
+        let reaps = |subject: &Subject| any(subject) && !["supervisord", "horust"].contains(&subject.name.as_str());
+        each(&label, 3, &mut results, &reaps, &["orphans", &number(*count)]);
     }
     let exits: Vec<usize> = bare.iter().map(|subject| exit_contract(subject, work)).collect();
     let services = Services {
@@ -190,28 +193,34 @@ fn measure_all(root: &Path, work: &Path, binary: &Path, plan: &Plan) -> Result<(
 
 /// What only a supervisor is asked.
 struct Services {
-    /// Number of services and what they cost.
-    fleets: Vec<(usize, Readings)>,
+    /// Who, with how many services, and what they cost.
+    fleets: Vec<(String, usize, Readings)>,
     /// Milliseconds until `GET /`.
     http: Option<f64>,
     /// Milliseconds after its grace that a service which ignores TERM has gone, and the init with it: the worst.
     late: Option<f64>,
 }
 
-fn fleets(binary: &Path, work: &Path, gauge: &Path, plan: &Plan) -> Result<Vec<(usize, Readings)>, String> {
+/// Us three times, each peer once: with a thousand services a round of theirs takes long.
+fn fleets(binary: &Path, work: &Path, gauge: &Path, plan: &Plan) -> Result<Vec<(String, usize, Readings)>, String> {
     let mut out = Vec::new();
     for count in [10, 100, 1000] {
         let config = subjects::fleet(work, gauge, count)?;
-        let subject = subjects::entrypoint(binary, work, "fleet", &config, &[]);
-        let mut readings = Readings::new();
-        for _ in 0..3 {
-            eprintln!("{count} services");
-            match gauge_once(gauge, plan, &subject, &["fleet", &count.to_string()]) {
-                Ok(reading) => add(&mut readings, "fleet", reading),
-                Err(reason) => eprintln!("{count} services: {reason}"),
+        let ours = subjects::entrypoint(binary, work, "skill-init", &config, &[]);
+        // One that ends nobody in time is not asked for a crowd.
+        let mut peers = peers::supervisors(&work.join(format!("fleet-{count}")), gauge, count)?;
+        peers.retain(|peer| peer.name != "horust");
+        for (subject, rounds) in std::iter::once((ours, 3)).chain(peers.into_iter().map(|peer| (peer, 1))) {
+            let mut readings = Readings::new();
+            for _ in 0..rounds {
+                eprintln!("{count} services: {}", subject.name);
+                match gauge_once(gauge, plan, &subject, &["fleet", &count.to_string()]) {
+                    Ok(reading) => add(&mut readings, "fleet", reading),
+                    Err(reason) => eprintln!("{count} services: {}: {reason}", subject.name),
+                }
             }
+            out.push((subject.name, count, readings));
         }
-        out.push((count, readings));
     }
     Ok(out)
 }

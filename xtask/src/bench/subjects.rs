@@ -1,10 +1,9 @@
 //! Who is measured: the floor, the wrappers that run one command, the supervisors with one service.
 
+use super::peers::{self, find};
 use std::{
-    env,
     fmt::Write,
     fs,
-    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -25,16 +24,6 @@ impl Subject {
     pub(super) fn is_ours(&self) -> bool {
         self.name.starts_with("skill-init")
     }
-}
-
-fn find(name: &str) -> Option<PathBuf> {
-    let found = env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(name)).find(|path| path.is_file());
-    if found.is_none() {
-        eprintln!(
-            "bench: {name} IS NOT INSTALLED: left out (apt-get install tini dumb-init catatonit s6 runit supervisor; cargo install horust; dinit)"
-        );
-    }
-    found
 }
 
 /// The floor first, then us, then the peers that are installed.
@@ -64,45 +53,6 @@ pub(super) fn without_tick(mut subject: Subject) -> Subject {
 
 /// Us with and without the whole preparation, then the peers; each with one service.
 pub(super) fn supervisors(binary: &Path, work: &Path, gauge: &Path) -> Result<Vec<Subject>, String> {
-    let io = |path: &Path| {
-        let path = path.display().to_string();
-        move |error: std::io::Error| format!("{path}: {error}")
-    };
-    let run = format!("#!/bin/sh\nexec {} child\n", gauge.display());
-    for tree in ["s6", "runit"] {
-        let folder = work.join(tree).join("gauge");
-        fs::create_dir_all(&folder).map_err(io(&folder))?;
-        let file = folder.join("run");
-        fs::write(&file, &run)
-            .and_then(|()| fs::set_permissions(&file, fs::Permissions::from_mode(0o755)))
-            .map_err(io(&file))?;
-    }
-    let ini = work.join("supervisord.conf");
-    let text = format!(
-        "[supervisord]\nnodaemon=true\nlogfile=/dev/null\nlogfile_maxbytes=0\npidfile={}\nuser=root\n\n\
-         [program:gauge]\ncommand={} child\nautorestart=true\nstartsecs=0\n",
-        // A file of its own: it removes it at its end, and run by root that was /dev/null.
-        work.join("supervisord.pid").display(),
-        gauge.display()
-    );
-    fs::write(&ini, text).map_err(io(&ini))?;
-    let folder = |name: &str| work.join(name).display().to_string();
-    let child = gauge.display();
-    for (path, text) in [
-        (
-            "horust/gauge.toml",
-            // Without keep-env its services see no environment, and the gauge's child does not find its shared file.
-            format!(
-                "command = \"{child} child\"\n[restart]\nstrategy = \"always\"\nbackoff = \"0s\"\n\
-                 [environment]\nkeep-env = true\n"
-            ),
-        ),
-        ("dinit/gauge", format!("type = process\ncommand = {child} child\nrestart = true\nrestart-delay = 0\n")),
-        ("horust-run/.keep", String::new()),
-    ] {
-        let file = work.join(path);
-        fs::create_dir_all(file.parent().unwrap_or(work)).and_then(|()| fs::write(&file, text)).map_err(io(&file))?;
-    }
     let mut subjects = vec![
         entrypoint(binary, work, "skill-init, one service", &fleet(work, gauge, 1)?, &[]),
         entrypoint(
@@ -115,36 +65,13 @@ pub(super) fn supervisors(binary: &Path, work: &Path, gauge: &Path) -> Result<Ve
     ];
     if let Some(worker) = subjects.last_mut() {
         worker.env.push(("SKILL_INIT_API_COMMAND", format!("{} child", gauge.display())));
+        // It is ready when it listens; one that never is gets asked all the time.
+        worker.env.extend(["PORT", "GAUGE_PORT"].map(|name| (name, WORKER_PORT.to_owned())));
     }
     let quiet = entrypoint(binary, work, "skill-init, one service, slow tick off", &fleet(work, gauge, 1)?, &[]);
     subjects.insert(1, without_tick(quiet));
     subjects.push(shell_entrypoint(work, gauge)?);
-    for (name, words) in [
-        ("s6-svscan", vec![folder("s6")]),
-        ("runsvdir", vec!["-P".to_owned(), folder("runit")]),
-        ("supervisord", vec!["-n".to_owned(), "-c".to_owned(), ini.display().to_string()]),
-        (
-            "horust",
-            vec!["--services-path".to_owned(), folder("horust"), "--uds-folder-path".to_owned(), folder("horust-run")],
-        ),
-        (
-            "dinit",
-            vec![
-                "-o".to_owned(),
-                "-q".to_owned(),
-                "-d".to_owned(),
-                folder("dinit"),
-                "-p".to_owned(),
-                folder("dinit.sock"),
-                "gauge".to_owned(),
-            ],
-        ),
-    ] {
-        subjects.extend(find(name).map(|program| {
-            let argv = std::iter::once(program.display().to_string()).chain(words).collect();
-            Subject { name: name.to_owned(), program, argv, env: Vec::new(), service: true, start_only: false }
-        }));
-    }
+    subjects.extend(peers::supervisors(work, gauge, 1)?);
     Ok(subjects)
 }
 
@@ -197,6 +124,9 @@ pub(super) fn entrypoint(
     let argv = vec![binary.display().to_string(), "entrypoint".to_owned()];
     Subject { name: name.to_owned(), program: binary.to_owned(), argv, env, service: true, start_only: false }
 }
+
+/// Where the stand-in for the API worker listens.
+const WORKER_PORT: &str = "18473";
 
 /// What a stubborn service gets between TERM and KILL.
 pub(super) const GRACE_MS: u64 = 300;

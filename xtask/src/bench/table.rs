@@ -1,7 +1,7 @@
 //! The tables of docs/performance.md.
 
 use super::{
-    Plan, Readings, Services,
+    Plan, Readings, Services, peers,
     subjects::{GRACE_MS, Subject},
 };
 use std::{fmt::Write, fs};
@@ -36,6 +36,10 @@ pub(super) fn tables(
         fs::metadata(&subject.program).map_or("–".to_owned(), |data| (data.len() / 1024).to_string())
     };
     let mut text = String::new();
+    let missing = peers::missing();
+    if !missing.is_empty() {
+        let _ = writeln!(text, "Not installed on that machine, so without a row: {}.\n", missing.join(", "));
+    }
     let _ = writeln!(
         text,
         "{}; {} rounds, interleaved; medians; in brackets the ratio to the floor; {}.\n",
@@ -123,14 +127,16 @@ pub(super) fn tables(
     let _ = writeln!(text, "\nCPU time of the init per orphan, and its resident set afterwards.");
     let _ = writeln!(
         text,
-        "\n| services in one configuration | exec → all run, µs each | one killed → runs again ms | TERM → exit, µs each |\n\
-         | --: | --: | --: | --: |"
+        "\n| services in one configuration | | exec → all run, µs each | one killed → runs again ms | TERM → exit, µs each | PSS KiB | wake-ups in 5 s |\n\
+         | --: | --- | --: | --: | --: | --: | --: |"
     );
-    for (count, readings) in &services.fleets {
+    for (name, count, readings) in &services.fleets {
         let value = |name: &str| median(readings.get(name));
         let each = |name: &str| plain(value(name).map(|us| us / *count as f64), 0);
         let again = plain(value("fleet.restart_us").map(|us| us / 1000.0), 1);
-        let _ = writeln!(text, "| {count} | {} | {again} | {} |", each("fleet.start_us"), each("fleet.stop_us"));
+        let (start, stop) = (each("fleet.start_us"), each("fleet.stop_us"));
+        let (pss, wakeups) = (plain(value("fleet.pss_kib"), 0), plain(value("fleet.wakeups"), 0));
+        let _ = writeln!(text, "| {count} | {name} | {start} | {again} | {stop} | {pss} | {wakeups} |");
     }
     if let Some(ms) = services.late {
         let _ = writeln!(
