@@ -178,7 +178,8 @@ fn sweep(
             };
             let Some((_, path)) = &ended.hit else {
                 assert_eq!(ended.code, Some(0), "{ended:?}");
-                assert!(n > 2, "the harness sees nothing");
+                // A scene that writes nothing has nothing to write half.
+                assert!(n > 2 || fault == Fault::Short, "the harness sees nothing");
                 break;
             };
             let case = format!("{fault:?} at call {n} on {}, {ended:?}", path.display());
