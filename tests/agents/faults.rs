@@ -1,7 +1,7 @@
 //! npm that fails, and npm that says it did not.
 
 use crate::world::{NEW, OLD, World};
-use std::fs;
+use std::{fs, io::Read, os::unix::fs::PermissionsExt, process::Stdio};
 
 /// The upgrade fails for this reason and the old CLI stays; so does an install into an empty prefix, and the next brings it.
 fn refused(mode: &str, reason: &str) {
@@ -142,4 +142,29 @@ fn checks_run_at_the_same_time() {
     let output = world.command(&["agents", "check"]).env("SKILL_INIT_ENGINES", "codex,gemini").output().unwrap();
     assert!(output.status.success(), "{}", crate::world::words(&output));
     assert_eq!(world.status().matches("\"present\": true").count(), 2, "{}", world.status());
+}
+
+#[test]
+fn a_check_that_takes_long_counts_its_seconds_on_a_terminal() {
+    let world = World::new();
+    let cli = world.path("cache/npm/bin/codex");
+    fs::create_dir_all(cli.parent().unwrap()).unwrap();
+    let script = format!("#!/bin/sh\nread -r _ < '{}'\necho codex-cli 1.0.0\n", world.path("bin/go").display());
+    fs::write(&cli, script).unwrap();
+    fs::set_permissions(&cli, fs::Permissions::from_mode(0o755)).unwrap();
+    let pty = nix::pty::openpty(None, None).unwrap();
+    let mut child = world.command(&["agents", "auth"]).stdout(Stdio::null()).stderr(pty.slave).spawn().unwrap();
+    let (mut terminal, mut seen, mut released) = (fs::File::from(pty.master), String::new(), false);
+    let mut buffer = [0; 1024];
+    // EIO: nobody has the other end any more.
+    while let Ok(count @ 1..) = terminal.read(&mut buffer) {
+        seen.push_str(&String::from_utf8_lossy(&buffer[..count]));
+        if !released && seen.contains(" CLIs, 2 s") {
+            fs::write(world.path("bin/go"), "\n").unwrap();
+            released = true;
+        }
+    }
+    child.wait().unwrap();
+    let (before, after) = seen.rsplit_once(" CLIs, ").unwrap();
+    assert!(before.contains("checking ") && after.contains(" s\u{1b}[K\r\u{1b}[K"), "{seen:?}");
 }

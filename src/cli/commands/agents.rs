@@ -177,6 +177,11 @@ impl<'a> Scene<'a> {
         })
     }
 
+    fn check_all(&self, engines: &[&Engine]) -> Vec<Checked> {
+        let _line = progress::Waiting::new(format!("checking {} CLIs", engines.len()));
+        check::all(engines, self.around())
+    }
+
     /// Writes agent_status.json.
     fn write_status(&self, checked: &[Checked]) -> Result<(), Exit> {
         let path = self.status_file.clone().unwrap_or_else(|| self.layout.agent_status());
@@ -185,7 +190,7 @@ impl<'a> Scene<'a> {
 
     /// Checks, writes agent_status.json and the sandbox verdicts.
     fn publish(&self, engines: &[&Engine], fresh: bool) -> (Vec<Checked>, sandbox::Verdicts, Result<(), Exit>) {
-        let checked = check::all(engines, self.around());
+        let checked = self.check_all(engines);
         let written = self.write_status(&checked);
         let (verdicts, judged) = self.judge(engines, &checked, fresh);
         (checked, verdicts, written.and(judged))
@@ -195,7 +200,10 @@ impl<'a> Scene<'a> {
     fn judge(&self, engines: &[&Engine], checked: &[Checked], fresh: bool) -> (sandbox::Verdicts, Result<(), Exit>) {
         let before = if fresh { None } else { sandbox::read(&self.layout) };
         let mode = sandbox::Mode::of(&self.settings.get(&keys::SANDBOX));
-        let verdicts = sandbox::judge(engines, checked, self.around(), mode, before.as_ref());
+        let verdicts = {
+            let _line = progress::Waiting::new("trying the sandboxes of the CLIs".to_owned());
+            sandbox::judge(engines, checked, self.around(), mode, before.as_ref())
+        };
         if before.as_ref() != Some(&verdicts)
             && let Err(error) = sandbox::publish(&self.layout, &verdicts)
         {
@@ -254,7 +262,7 @@ impl<'a> Scene<'a> {
 
     fn auth(&self) -> Exit {
         let engines = self.reported();
-        let checked = check::all(&engines, self.around());
+        let checked = self.check_all(&engines);
         let now = Utc::now().0;
         let readiness: Vec<_> =
             engines.iter().zip(&checked).map(|(e, c)| auth::readiness(e, c, &self.layout, now)).collect();

@@ -7,7 +7,55 @@ use crate::{
     },
     cli::output,
 };
-use std::io::{IsTerminal, Write};
+use std::{
+    io::{IsTerminal, Write},
+    sync::mpsc::{RecvTimeoutError, Sender, channel},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+/// On a terminal, a line that counts the seconds of what takes longer than one; gone when this is dropped.
+#[derive(Debug)]
+pub(super) struct Waiting(Option<(Sender<()>, JoinHandle<()>)>);
+
+impl Waiting {
+    /// `what` is going on from now on: `checking 4 CLIs`.
+    pub(super) fn new(what: String) -> Self {
+        if !std::io::stderr().is_terminal() {
+            return Self(None);
+        }
+        let (sender, receiver) = channel();
+        let start = Instant::now();
+        let thread = thread::Builder::new().name("progress".to_owned()).spawn(move || {
+            let mut open = false;
+            // The other end is dropped when it is over.
+            while receiver.recv_timeout(Duration::from_secs(1)).is_err_and(|why| why == RecvTimeoutError::Timeout) {
+                rewrite(&format!("{what}, {} s", start.elapsed().as_secs()));
+                open = true;
+            }
+            if open {
+                rewrite("");
+            }
+        });
+        Self(thread.ok().map(|thread| (sender, thread)))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some((sender, thread)) = self.0.take() {
+            drop(sender);
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The line of the terminal that changes.
+fn rewrite(words: &str) {
+    let mut err = std::io::stderr().lock();
+    let _ = write!(err, "\r{words}\x1b[K");
+    let _ = err.flush();
+}
 
 /// Tells the news of an installer.
 #[derive(Debug)]
@@ -28,9 +76,7 @@ impl Progress {
                 output::error(&format!("{engine}: {words}"));
             }
             News::Working(engine, elapsed) if self.terminal => {
-                let mut err = std::io::stderr().lock();
-                let _ = write!(err, "\r{engine}: npm has been working for {} s\x1b[K", elapsed.as_secs());
-                let _ = err.flush();
+                rewrite(&format!("{engine}: npm has been working for {} s", elapsed.as_secs()));
                 self.open = true;
             }
             News::Working(..) => {}
@@ -46,7 +92,7 @@ impl Progress {
 
     fn close(&mut self) {
         if self.open {
-            let _ = std::io::stderr().lock().write_all(b"\r\x1b[K");
+            rewrite("");
             self.open = false;
         }
     }

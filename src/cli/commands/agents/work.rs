@@ -3,7 +3,7 @@
 use super::{Scene, progress};
 use crate::{
     agents::{
-        check::{self, Checked},
+        check::Checked,
         install::{Action, Installer, Report, Wanted},
         status,
     },
@@ -30,7 +30,7 @@ impl Scene<'_> {
         let start = Instant::now();
         // The truth is there before npm is: behind a black hole that takes minutes per engine.
         let reported = self.reported();
-        let before = check::all(&reported, self.around());
+        let before = self.check_all(&reported);
         let first = self.write_status(&before);
         let reports = self.with_installer(&before, |installer| installer.ensure(&engines));
         let untouched = |r: &Report| matches!(r.action, Action::AlreadyPresent | Action::Unavailable);
