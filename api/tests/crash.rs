@@ -173,8 +173,7 @@ fn sweep(
         for n in (1 + number * every / faults.len()..).step_by(every) {
             scene.again();
             let Some(ended) = life(&root, fault, n, from, work) else {
-                eprintln!("SKIPPED: ptrace is not allowed here");
-                return;
+                return skips::skip("ptrace is not allowed here");
             };
             let Some((_, path)) = &ended.hit else {
                 assert_eq!(ended.code, Some(0), "{ended:?}");

@@ -115,7 +115,7 @@ fn check_run(worker: &Worker, engine: &str) -> serde_json::Value {
 fn codex_runs_a_skill_inside_its_sandbox_and_trust_comes_and_goes() {
     let prefix = match prefix("@openai/codex", "codex") {
         Ok(prefix) => prefix,
-        Err(reason) => return eprintln!("SKIPPED: the real codex was not run: {reason}"),
+        Err(reason) => return skips::skip(format_args!("the real codex was not run: {reason}")),
     };
     let worker = worker("codex", &prefix);
     let config = worker.path("agent-cache/agent-home/.codex/config.toml");
@@ -148,7 +148,7 @@ fn codex_runs_a_skill_inside_its_sandbox_and_trust_comes_and_goes() {
 fn opencode_runs_a_skill() {
     let prefix = match prefix("opencode-ai", "opencode") {
         Ok(prefix) => prefix,
-        Err(reason) => return eprintln!("SKIPPED: the real opencode was not run: {reason}"),
+        Err(reason) => return skips::skip(format_args!("the real opencode was not run: {reason}")),
     };
     let worker = worker("opencode", &prefix);
     let config = worker.path("agent-cache/agent-home/.config/opencode/opencode.json");

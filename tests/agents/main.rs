@@ -17,4 +17,6 @@ mod ready;
 mod sandbox;
 mod scripts;
 mod secrets;
+#[path = "../skips/mod.rs"]
+mod skips;
 mod world;

@@ -108,8 +108,7 @@ fn an_engine_that_there_is_not_is_a_configuration_mistake_and_nothing_is_touched
 #[test]
 fn started_as_root_with_a_user_the_volumes_become_that_users() {
     if !is_root() {
-        eprintln!("SKIPPED: only root gives files away");
-        return;
+        return crate::skips::skip("only root gives files away");
     }
     let v = Volume::new();
     v.write("import/codex/auth.json", KEY);
@@ -137,8 +136,7 @@ fn started_as_root_with_a_user_the_volumes_become_that_users() {
 #[test]
 fn without_root_an_unwritable_volume_names_the_command_that_mends_it() {
     if !is_root() {
-        eprintln!("SKIPPED: only root can become another user for this test");
-        return;
+        return crate::skips::skip("only root can become another user for this test");
     }
     let v = Volume::new();
     v.apply(0);
@@ -181,8 +179,7 @@ fn a_read_only_volume_is_said_with_what_mends_it() {
     };
     let v = empty();
     let Some((code, out)) = apply_read_only(&v, "data") else {
-        eprintln!("SKIPPED: no mount namespace here");
-        return;
+        return crate::skips::skip("no mount namespace here");
     };
     assert_eq!(code, 73, "{out}");
     assert_eq!(out.lines().filter(|line| line.contains("skill-init:")).count(), 1, "{out}");
@@ -208,8 +205,7 @@ fn a_read_only_volume_is_said_with_what_mends_it() {
 #[test]
 fn a_prepared_volume_of_somebody_else_ends_with_73_and_the_command_that_mends_it() {
     if !is_root() {
-        eprintln!("SKIPPED: only root can become another user for this test");
-        return;
+        return crate::skips::skip("only root can become another user for this test");
     }
     let v = Volume::new();
     v.apply(0);

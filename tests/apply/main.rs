@@ -14,6 +14,8 @@
 mod hostile;
 mod import;
 mod layout;
+#[path = "../skips/mod.rs"]
+mod skips;
 mod trust;
 #[path = "../volume/mod.rs"]
 mod volume;

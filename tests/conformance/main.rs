@@ -24,6 +24,9 @@
 mod cases;
 mod command;
 mod rig;
+#[expect(dead_code, reason = "a case is no test of its own")]
+#[path = "../skips/mod.rs"]
+mod skips;
 
 use cases::{Case, Context};
 use rig::{Init, Mode};
@@ -170,7 +173,7 @@ fn verdict(inits: &[Init], rows: &[(&Case, Vec<Result>)]) -> ExitCode {
             match result {
                 Result::Pass if column == 0 => passed += 1,
                 Result::Skip(why) if column == 0 => {
-                    eprintln!("conformance: SKIPPED: {}: {why}", case.name);
+                    skips::skip_of(case.name, why);
                     skipped += 1;
                 }
                 Result::Fail(why) if counts(inits, row, column) => {

@@ -19,6 +19,8 @@ mod bootstrap;
 mod commands;
 mod generations;
 mod scene;
+#[path = "../skips/mod.rs"]
+mod skips;
 mod trace;
 #[path = "../agents/world.rs"]
 #[allow(dead_code, reason = "the agents suite uses all of it")]

@@ -90,8 +90,7 @@ pub(crate) fn each_call(
             let mut command = command();
             let trace = Trace { fault, n, counts: &counts, armed: &armed, started: None };
             let Some(ended) = trace.run(&mut command) else {
-                eprintln!("SKIPPED: ptrace is not allowed here");
-                return;
+                return crate::skips::skip("ptrace is not allowed here");
             };
             let Some((_, path)) = &ended.hit else {
                 assert!(ended.code.is_some_and(|code| codes.contains(&code)), "{command:?}: {ended:?}");

@@ -10,5 +10,7 @@
 
 mod fixture;
 mod health;
+#[path = "../skips/mod.rs"]
+mod skips;
 mod terminal;
 mod ttyd;

@@ -19,7 +19,7 @@ pub(crate) fn ttyd() -> Option<PathBuf> {
         .chain(["/opt/ttyd/bin/ttyd".into()])
         .find(|ttyd| ttyd.is_file());
     if found.is_none() {
-        eprintln!("SKIPPED: no ttyd here; set SKILL_INIT_TEST_TTYD to the program");
+        crate::skips::skip("no ttyd here; set SKILL_INIT_TEST_TTYD to the program");
     }
     found
 }

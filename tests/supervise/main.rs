@@ -16,5 +16,7 @@ mod output;
 mod probes;
 mod resize;
 mod signals;
+#[path = "../skips/mod.rs"]
+mod skips;
 mod stop;
 mod surroundings;

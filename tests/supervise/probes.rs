@@ -184,8 +184,7 @@ fn a_server_that_takes_the_connection_and_says_nothing_fails_at_the_timeout() {
 #[test]
 fn sd_notify_makes_the_service_ready() {
     if std::process::Command::new("perl").args(["-MSocket", "-e", "1"]).status().is_err() {
-        eprintln!("SKIPPED: no perl to send a datagram with");
-        return;
+        return crate::skips::skip("no perl to send a datagram with");
     }
     let mut init = Init::start(
         r#"

@@ -9,8 +9,9 @@ use std::fs;
 #[test]
 fn a_smaller_pids_limit_reaches_the_status_and_the_file_that_a_running_worker_reads() {
     let Some(group) = Group::with_pids(1000) else {
-        eprintln!("SKIPPED: no cgroup with a pids limit can be made here (needs root and a writable hierarchy)");
-        return;
+        return crate::skips::skip(
+            "no cgroup with a pids limit can be made here (needs root and a writable hierarchy)",
+        );
     };
     let config = "[service.worker]\ncommand = [\"sleep\", \"1000\"]\nessential = true\n";
     let env = [
@@ -44,8 +45,9 @@ fn a_smaller_pids_limit_reaches_the_status_and_the_file_that_a_running_worker_re
 #[test]
 fn pids_near_their_limit_cost_readiness_and_name_the_owner_and_come_back() {
     let Some(group) = Group::with_pids(32) else {
-        eprintln!("SKIPPED: no cgroup with a pids limit can be made here (needs root and a writable hierarchy)");
-        return;
+        return crate::skips::skip(
+            "no cgroup with a pids limit can be made here (needs root and a writable hierarchy)",
+        );
     };
     // Twenty-five sleepers on demand: with the init and its services more than 75 % of the limit, and room for a few more.
     let config = r#"
@@ -73,8 +75,9 @@ fn pids_near_their_limit_cost_readiness_and_name_the_owner_and_come_back() {
 #[test]
 fn a_service_that_we_killed_ourselves_takes_no_oom_kill_from_its_real_victim() {
     let Some(group) = Group::with_memory(256 << 20) else {
-        eprintln!("SKIPPED: no cgroup with a memory limit can be made here (needs root and a writable hierarchy)");
-        return;
+        return crate::skips::skip(
+            "no cgroup with a memory limit can be made here (needs root and a writable hierarchy)",
+        );
     };
     // One line without an end: tail keeps all of it, and is no service itself.
     let config = r#"

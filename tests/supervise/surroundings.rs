@@ -9,8 +9,7 @@ use std::fs;
 #[test]
 fn a_service_gets_its_user_group_limits_oom_score_folder_and_environment() {
     if !nix::unistd::geteuid().is_root() {
-        eprintln!("SKIPPED: another user for a service needs root");
-        return;
+        return crate::skips::skip("another user for a service needs root");
     }
     let script = "ulimit -Sn; ulimit -Hn; ulimit -c; cat /proc/self/oom_score_adj; pwd; echo $WORD; id -G; id -u";
     let mut init = Init::start(&format!(
@@ -58,8 +57,7 @@ fn a_reload_imports_credentials_and_restarts_nobody() {
 #[test]
 fn what_happens_while_the_freezer_holds_everything_is_acted_upon_after_the_thaw() {
     let Some(group) = Group::with_freezer() else {
-        eprintln!("SKIPPED: no cgroup with a freezer can be made here (needs root and a writable hierarchy)");
-        return;
+        return crate::skips::skip("no cgroup with a freezer can be made here (needs root and a writable hierarchy)");
     };
     let config = r#"
         [service.app]

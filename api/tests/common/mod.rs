@@ -15,6 +15,8 @@ mod client;
 pub mod program;
 pub mod prover;
 mod skills;
+#[path = "../../../tests/skips/mod.rs"]
+pub mod skips;
 
 pub use client::*;
 pub use skills::*;

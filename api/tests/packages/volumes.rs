@@ -40,7 +40,7 @@ fn mounted(root: &Path, below: &str, kind: &str, options: &str) -> Option<Mounte
     match Mounted::new(root, below, kind, options) {
         Ok(mounted) => Some(mounted),
         Err(reason) => {
-            eprintln!("SKIPPED: {kind} cannot be mounted here: {reason}");
+            skips::skip(format_args!("{kind} cannot be mounted here: {reason}"));
             None
         }
     }
