@@ -95,9 +95,19 @@ fn check_run(worker: &Worker, engine: &str) -> serde_json::Value {
     assert_eq!(result["result"]["data"], json!({"answer": 42, "report": "artifacts/report.md"}));
     assert_eq!(result["result"]["artifacts"], json!(["artifacts/report.md"]));
     let artifact = worker.get(&format!("/v1/jobs/{id}/artifacts/artifacts/report.md"));
-    assert_eq!(artifact.body, b"# made by the agent\n");
-    assert_eq!(&worker.get(&format!("/v1/jobs/{id}/bundle")).body[..2], b"PK");
+    assert_eq!((artifact.status, &artifact.body[..]), (200, &b"# made by the agent\n"[..]));
     let folder = worker.run_folder(&id);
+    whole_folder(&folder);
+    assert!(folder.join(format!(".{engine}/skills/reporter/SKILL.md")).is_file());
+    let bundle = worker.get(&format!("/v1/jobs/{id}/bundle"));
+    let entries = unzip(bundle.body);
+    let packed: Vec<&str> = entries.keys().map(String::as_str).collect();
+    assert_eq!(
+        (bundle.status, packed),
+        (200, vec!["artifacts/report.md", "bundle/manifest.json", "result/result.json"])
+    );
+    assert_eq!(entries["artifacts/report.md"], artifact.body);
+    assert_eq!(entries["result/result.json"], fs::read(folder.join("result/result.json")).unwrap());
     let meta: serde_json::Value =
         serde_json::from_slice(&fs::read(folder.join(".audit/meta.1.json")).unwrap()).unwrap();
     assert_eq!((&meta["ended"], &meta["code"]), (&json!("exited"), &json!(0)), "{meta}");

@@ -1,7 +1,13 @@
 //! Skills, their packages, and stubs of the CLIs that run them.
 
 use serde_json::{Value, json};
-use std::{fs, io::Write, os::unix::fs::PermissionsExt, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{Read, Write},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+};
 
 pub fn write_cli(dir: &Path, name: &str, script: &str) {
     let path = dir.join("agent-cache/npm/bin").join(name);
@@ -74,4 +80,43 @@ pub fn zip<N: AsRef<str>, C: AsRef<[u8]>>(entries: &[(N, C)]) -> Vec<u8> {
         zip.write_all(content.as_ref()).unwrap();
     }
     zip.finish().unwrap().into_inner()
+}
+
+/// The entries of an archive.
+pub fn unzip(archive: Vec<u8>) -> BTreeMap<String, Vec<u8>> {
+    let mut zip = zip::ZipArchive::new(std::io::Cursor::new(archive)).unwrap();
+    let mut entries = BTreeMap::new();
+    for index in 0..zip.len() {
+        let mut entry = zip.by_index(index).unwrap();
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).unwrap();
+        let name = entry.name().unwrap().into_owned();
+        assert!(entries.insert(name, content).is_none(), "an entry is there twice");
+    }
+    entries
+}
+
+/// What the folder of a run that ended has to hold, whichever engine ran.
+pub fn whole_folder(folder: &Path) {
+    for file in [
+        "input.json",
+        "status.json",
+        "result/result.json",
+        "bundle/manifest.json",
+        "bundle/run_bundle_debug.zip",
+        ".audit/meta.1.json",
+        ".audit/stdin.1.log",
+        ".audit/stdout.1.log",
+        ".audit/stderr.1.log",
+        ".audit/fs-before.1.json",
+        ".audit/fs-after.1.json",
+        ".audit/fs-diff.1.json",
+        ".audit/events.1.jsonl",
+        ".audit/fcmp_events.1.jsonl",
+        ".audit/parser_diagnostics.1.jsonl",
+        ".audit/protocol_metrics.1.json",
+        ".audit/orchestrator_events.1.jsonl",
+    ] {
+        assert!(folder.join(file).is_file(), "{file}");
+    }
 }
