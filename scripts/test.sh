@@ -37,6 +37,7 @@ need=()
 command -v cc >/dev/null || need+=(gcc libc6-dev)
 command -v unshare >/dev/null || need+=(util-linux)
 command -v ps >/dev/null || need+=(procps)
+command -v python3 >/dev/null || need+=(python3)
 command -v strace >/dev/null || need+=(strace)
 command -v npm >/dev/null || need+=(npm)
 command -v shellcheck >/dev/null || need+=(shellcheck)
@@ -68,6 +69,7 @@ if command -v pwsh >/dev/null; then
     [void][System.Management.Automation.Language.Parser]::ParseFile($path, [ref]$null, [ref]$errors)
     $errors; exit [int]($errors.Count -gt 0)'
 fi
+step 1 tests/chaos/judge_test.py
 step 5 cargo fmt --all --check
 step 25 cargo clippy --locked --workspace --all-targets -- -D warnings
 step 10 cargo xtask docs --check

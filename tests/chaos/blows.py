@@ -51,7 +51,8 @@ def ready(world, name):
 
 
 def kill(world, dice):
-    """A signal ends a service: the log names it, or what was quicker (a failed probe, memory, an exit of its own)."""
+    """A signal ends a service: the log names it, or what was quicker (a failed probe, memory, an exit of its own, or the
+    SIGIO of an earlier blow, which PID 1 passes on to the main service)."""
     name, number = dice.choice(STEADY), dice.choice(FATAL)
     inner, outer = ready(world, name)
     if outer is None:
@@ -66,7 +67,7 @@ def kill(world, dice):
         f"the end of {name} (pid {inner}, signal {int(number)})", since,
     )
     told = end["reason"]
-    if not re.search(rf"\bsignal {int(number)}\b", told) and not any(other in told for other in ("probe", "oom-killed", "exit ")):
+    if not re.search(rf"\bsignal {int(number)}\b", told) and not any(other in told for other in ("probe", "oom-killed", "exit ", "(SIGIO)")):
         raise Broken(f"{name} (pid {inner}) was killed by signal {int(number)}, the log says {told!r}")
 
 

@@ -26,7 +26,7 @@ import traceback
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import blows  # noqa: E402
-from judge import Judge  # noqa: E402
+from judge import LEAST_SAMPLES, Judge, growth  # noqa: E402
 from world import Broken, World  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -56,7 +56,7 @@ def live(world, judge, seed, minutes, only):
     dealt = collections.Counter()
     judge.quiet()
     end = time.monotonic() + minutes * 60
-    while time.monotonic() < end or len(judge.samples) < 7:
+    while time.monotonic() < end or len(judge.samples) < LEAST_SAMPLES:
         for blow in dice.choices([b for b, _ in chosen], [w for _, w in chosen], k=BETWEEN_QUIET_POINTS):
             world.alive()
             try:
@@ -95,14 +95,14 @@ def main():
         if code != 0:
             raise Broken(f"TERM ended the init with {code}, not with 0")
         flaps, starts = judge.accounts()
-        early, late = judge.growth()
+        before, after = growth(judge.samples)
         world.start()
         if (code := world.stop()) != 0:
             raise Broken(f"the next start on the same folder ended with {code}")
         print("blows:", ", ".join(f"{name} {count}" for name, count in sorted(dealt.items())))
         print(f"quiet points: {len(judge.samples)}; processes started: {starts}, and {flaps} ends with a status written down, all in the log")
         print(f"orphans reaped: {status['orphans']['reaped_total']}, oom kills: {status['oom_kills']}, restarts: {status['restarts_total']}")
-        print(f"descriptors of PID 1: {early[0][0]} -> {late[-1][0]}; resident KiB: {early[0][1]} -> {late[-1][1]}; its CPU: {cpu:.1f} s")
+        print(f"descriptors of PID 1: {before[0]:g} -> {after[0]:g}; its own KiB: {before[1]:g} -> {after[1]:g}; its CPU: {cpu:.1f} s")
     except Exception as error:  # whatever went wrong, the evidence is kept and the count printed
         failed = error
         traceback.print_exc()

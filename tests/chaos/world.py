@@ -276,8 +276,10 @@ class World:
         return next((p.outer for p in self.processes() if p.inner == inner), None)
 
     def memory(self):
-        """Resident KiB of PID 1."""
-        return int(re.search(r"^VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{self.pid}/status").read_text(), re.M)[1])
+        """KiB that PID 1 holds for itself, in memory or swapped out. Not the pages of its program: they go and come back with
+        the memory limit, up to two MiB within one blow. smaps_rollup counts pages; the counters of `status` are estimates."""
+        rollup = dict(re.findall(r"^(\w+): +(\d+) kB", pathlib.Path(f"/proc/{self.pid}/smaps_rollup").read_text(), re.M))
+        return int(rollup["Anonymous"]) + int(rollup["Swap"])
 
     def descriptors(self):
         """Open descriptors of PID 1."""
