@@ -1,7 +1,7 @@
 //! What single commands write: the status files, the support bundle, trust entries, credentials, and the reason of the exit.
 
 use crate::{
-    scene::{ERRORS, each_call, write},
+    scene::{ALL, each_call, write},
     trace::{Fault, in_memory},
     world::World,
 };
@@ -10,8 +10,6 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
 };
-
-const ALL: &[Fault] = &[Fault::Kill, ERRORS[0], ERRORS[1], ERRORS[2], ERRORS[3], ERRORS[4]];
 
 /// What a command may make of its files.
 struct Files<'a> {

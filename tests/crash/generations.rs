@@ -2,14 +2,11 @@
 //! one, and the next start and the next upgrade complete.
 
 use crate::{
-    scene::each_call,
+    scene::{ALL, each_call},
     trace::{Fault, in_memory},
     world::{NEW, OLD, World},
 };
 use std::{fs, path::Path, process::Command};
-
-/// A failure that a full or a broken disk gives; which of them makes no difference to this code.
-const FAULTS: &[Fault] = &[Fault::Kill, Fault::Fail(libc::ENOSPC)];
 
 /// A world that can be brought back to what it was.
 struct Kept(World);
@@ -60,19 +57,19 @@ fn sweep(world: World, args: &[&str], before: Option<&str>, faults: &[Fault]) {
 
 #[test]
 fn a_first_install_cut_off_at_any_call_is_completed_by_the_next_start() {
-    sweep(World::new_in(in_memory()), &["ensure", "codex"], None, FAULTS);
+    sweep(World::new_in(in_memory()), &["ensure", "codex"], None, ALL);
 }
 
 #[test]
 fn an_upgrade_cut_off_at_any_call_leaves_a_cli_that_answers() {
-    sweep(World::new_in(in_memory()).and_old(), &["upgrade", "codex"], Some(OLD), FAULTS);
+    sweep(World::new_in(in_memory()).and_old(), &["upgrade", "codex"], Some(OLD), ALL);
 }
 
 #[test]
 fn a_way_back_cut_off_at_any_call_leaves_a_cli_that_answers() {
     let world = World::new_in(in_memory()).and_old();
     world.agents(&["upgrade", "codex"], true);
-    sweep(world, &["rollback", "codex"], Some(NEW), FAULTS);
+    sweep(world, &["rollback", "codex"], Some(NEW), ALL);
 }
 
 // npm's own folder becomes a generation before it is replaced.
@@ -83,5 +80,5 @@ fn the_adoption_of_a_plain_folder_cut_off_at_any_call_leaves_a_cli_that_answers(
     npm.args(["install", "-g", "--prefix"]).arg(world.path("cache/npm")).arg("@openai/codex@1.0.0");
     assert!(npm.status().unwrap().success());
     assert_eq!(world.answer(), OLD);
-    sweep(world, &["upgrade", "codex"], Some(OLD), &[Fault::Kill]);
+    sweep(world, &["upgrade", "codex"], Some(OLD), ALL);
 }

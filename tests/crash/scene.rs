@@ -74,6 +74,9 @@ pub(crate) const ERRORS: &[Fault] = &[
     Fault::Short,
 ];
 
+/// Every way in which a call can be cut off or fail.
+pub(crate) const ALL: &[Fault] = &[Fault::Kill, ERRORS[0], ERRORS[1], ERRORS[2], ERRORS[3], ERRORS[4]];
+
 /// Does every fault to every call of a program that can change something below `root`. `command` prepares the same scene
 /// each time, and ends with one of `codes` where nothing befalls it; `check` looks at what it left, under the name of the case.
 pub(crate) fn each_call(
