@@ -21,7 +21,9 @@ binary=${1:-} cuts=${2:-24}
 RANDOM=${POWER_SEED:-5}
 
 work=$(mktemp -d) machine=""
-trap '[ -z "$machine" ] || { kill -9 "$machine"; wait "$machine"; } 2> /dev/null; rm -rf "$work"' EXIT
+# Its end by SIGKILL is not the script's.
+gone() { [ -z "$machine" ] || { kill -9 "$machine"; wait "$machine" || true; } 2> /dev/null || true; }
+trap 'gone; rm -rf "$work"' EXIT
 kernel=$(kernel bookworm) || { note "SKIP  power: the mirror has no kernel" && echo "0 passed, 0 failed, 1 skipped" && exit 0; }
 
 root=$work/root
