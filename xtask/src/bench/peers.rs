@@ -64,7 +64,8 @@ pub(super) fn supervisors(work: &Path, gauge: &Path, count: usize) -> Result<Vec
     let folder = |name: &str| work.join(name).display().to_string();
     let (dinit, socket) = (folder("dinit"), folder("dinit.sock"));
     let words = [
-        ("s6-svscan", vec![folder("s6")]),
+        // Of itself it takes five hundred.
+        ("s6-svscan", vec!["-c".to_owned(), "2000".to_owned(), folder("s6")]),
         ("runsvdir", vec!["-P".to_owned(), folder("runit")]),
         ("supervisord", vec!["-n".to_owned(), "-c".to_owned(), ini]),
         (
