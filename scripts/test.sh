@@ -73,6 +73,8 @@ step 1 tests/chaos/judge_test.py
 step 5 cargo fmt --all --check
 step 25 cargo clippy --locked --workspace --all-targets -- -D warnings
 step 10 cargo xtask docs --check
+# The fuzz targets are a workspace of their own, with a lock file that a new dependency outdates.
+step 5 cargo fetch --locked --quiet --manifest-path fuzz/Cargo.toml
 # Licences, sources and bans need no network but the registry's; known vulnerabilities need their database, which both
 # programs fetch and each reads in its own way.
 PATH=$PWD/target/tools/bin:$PATH
