@@ -215,7 +215,7 @@ mod tests {
         );
         let fresh = edit("a = 1\n", Some("/r"), &[]).unwrap();
         assert_eq!(fresh, "a = 1\n\n[trust]\nfolders = [\"/r\"]\n");
-        assert_eq!(edit(&fresh, None, &["/r"]).unwrap(), "a = 1\n");
+        assert_eq!(edit(&fresh, None, &["/r"]).unwrap(), "a = 1\n\n[trust]\nfolders = []\n");
     }
 
     #[test]
@@ -252,6 +252,23 @@ mod tests {
                 prop_assert_eq!(edited.text.matches("# c").count(), text.matches("# c").count(), "{}", edited.text);
                 let again = Config::parse(edited.text.as_bytes()).unwrap();
                 prop_assert_eq!(again.edited(&CODEX, Some("/data/runs"), &remove).unwrap(), None);
+            }
+        }
+        #[test]
+        fn any_edit_of_an_array_keeps_every_comment_and_every_other_element(
+            parts in prop::collection::vec((0_usize..4, 0_usize..4), 0..5), open in 0_usize..3, comma in any::<bool>(), add in any::<bool>(),
+        ) {
+            let gap = |n: usize| ["", " ", "\n  ", " # c\n  "][n];
+            let values: Vec<String> =
+                parts.iter().map(|(value, after)| format!("{}{}", ["\"/x\"", "\"/data/runs/r1\"", "3", "\"/y\""][*value], gap(*after))).collect();
+            let (open, comma) = (["", "\n  ", " # c\n  "][open], if comma && !values.is_empty() { ",\n" } else { "" });
+            let text = format!("a = 1\n[trust]\nfolders = [{open}{}{comma}] # c\nz = 1\n", values.join(", "));
+            let config = Config::parse(text.as_bytes()).unwrap();
+            let remove = ["/data/runs/r1".to_owned()];
+            if let Some(edited) = config.edited(&ARRAY, add.then_some("/data/runs"), &remove).unwrap() {
+                let now = Config::parse(edited.text.as_bytes()).unwrap();
+                prop_assert_eq!(edited.text.matches("# c").count(), text.matches("# c").count(), "{}\n{}", text, edited.text);
+                prop_assert_eq!(now.edited(&ARRAY, add.then_some("/data/runs"), &remove).unwrap(), None);
             }
         }
         #[test]

@@ -60,22 +60,19 @@ fn descend(at: &mut Map<String, Value>, way: &[String], repaired: &mut bool, ste
     }
 }
 
-/// The array of folders that is this key of a table; what is no text in it stays.
+/// The array of folders that is this key of a table; what is no text in it stays, and so does one that nothing is left in.
 fn change_array(table: &mut Map<String, Value>, key: &str, add: Option<&str>, remove: &[String], repaired: &mut bool) {
     let there = table.get(key);
     *repaired |= there.is_some_and(|value| !value.is_array());
-    let mut folders = there.and_then(Value::as_array).cloned().unwrap_or_default();
-    let was_empty = there.is_some_and(Value::is_array) && folders.is_empty();
+    let (known, mut folders) = (there.is_some(), there.and_then(Value::as_array).cloned().unwrap_or_default());
     folders.retain(|one| one.as_str().is_none_or(|path| add == Some(path) || !remove.iter().any(|gone| gone == path)));
     if let Some(path) = add
         && !folders.iter().any(|one| one.as_str() == Some(path))
     {
         folders.push(Value::from(path));
     }
-    if !folders.is_empty() || was_empty {
+    if known || !folders.is_empty() {
         table.insert(key.to_owned(), Value::Array(folders));
-    } else {
-        table.shift_remove(key);
     }
 }
 

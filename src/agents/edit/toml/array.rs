@@ -2,17 +2,14 @@
 
 use toml_edit::{Array, Item, TableLike, Value};
 
-/// Adds a folder to the array that is this key, takes others out; an array that nothing is left in goes.
+/// Adds a folder to the array that is this key, takes others out. An array that nothing is left in stays: it may hold comments.
 pub(super) fn change(table: &mut dyn TableLike, key: &str, add: Option<&str>, remove: &[String]) {
-    if !table.get(key).is_some_and(Item::is_array) {
-        table.remove(key);
-        if let Some(path) = add {
-            table.insert(key, Item::Value(Array::from_iter([path]).into()));
+    let Some(folders) = table.get_mut(key).and_then(Item::as_array_mut) else {
+        if add.is_some() || table.contains_key(key) {
+            table.insert(key, Item::Value(Array::from_iter(add).into()));
         }
         return;
-    }
-    let Some(folders) = table.get_mut(key).and_then(Item::as_array_mut) else { return };
-    let was_empty = folders.is_empty();
+    };
     let gone = |one: &Value| {
         one.as_str().is_some_and(|path| Some(path) != add && remove.iter().any(|removed| removed == path))
     };
@@ -29,9 +26,6 @@ pub(super) fn change(table: &mut dyn TableLike, key: &str, add: Option<&str>, re
     {
         append(folders, path);
     }
-    if folders.is_empty() && !was_empty {
-        table.remove(key);
-    }
 }
 
 /// What stands before an element of an array, or behind the last one.
@@ -39,10 +33,13 @@ fn words(raw: Option<&toml_edit::RawString>) -> String {
     raw.and_then(|raw| raw.as_str()).unwrap_or_default().to_owned()
 }
 
-/// Comments before the element belong to the line above: they go before what follows.
+/// Comments around the element belong to the line above, or to nobody: they go before what follows.
 fn take_out(folders: &mut Array, at: usize) {
     let removed = folders.remove(at);
-    let before = words(removed.decor().prefix());
+    let (mut before, after) = (words(removed.decor().prefix()), words(removed.decor().suffix()));
+    if after.contains('#') {
+        before.push_str(&after);
+    }
     if let Some(next) = folders.get_mut(at) {
         if before.contains('#') {
             let prefix = format!("{before}{}", words(next.decor().prefix()));
