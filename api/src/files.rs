@@ -105,6 +105,9 @@ pub fn open_inside(root: &Path, relative: &str) -> io::Result<File> {
     if good { Ok(file) } else { Err(outside()) }
 }
 
+/// MiB of a file that is small.
+pub const SMALL: u64 = 8;
+
 /// The bytes of a small regular file, at most 8 MiB. A FIFO that an agent put in its place is an error, not a wait.
 pub fn read_small(path: &Path) -> io::Result<Vec<u8>> {
     read_bounded(path, SMALL)
@@ -113,6 +116,19 @@ pub fn read_small(path: &Path) -> io::Result<Vec<u8>> {
 /// The same with another limit, in MiB.
 pub fn read_bounded(path: &Path, mebibytes: u64) -> io::Result<Vec<u8>> {
     bounded(regular(OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?)?, mebibytes)
+}
+
+/// The bytes of a small file below `root`, as [`open_inside`] opens it: `None` where nothing of that name is there.
+pub fn read_small_inside(root: &Path, relative: &str) -> io::Result<Option<Vec<u8>>> {
+    match open_inside(root, relative) {
+        Ok(file) => bounded(file, SMALL).map(Some),
+        // A link that leads out, a FIFO: there, and not to be read.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match root.join(relative).symlink_metadata() {
+            Err(missing) if missing.kind() == io::ErrorKind::NotFound => Ok(None),
+            _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file of its folder")),
+        },
+        Err(error) => Err(error),
+    }
 }
 
 /// Opens or makes a file of lines, to read and to append to. A link or a FIFO that an agent put in its place is an error:
@@ -128,22 +144,6 @@ fn regular(file: File) -> io::Result<File> {
         false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")),
     }
 }
-
-/// The same below `root`, as [`open_inside`] opens it: `None` where nothing of that name is there.
-pub fn read_small_inside(root: &Path, relative: &str) -> io::Result<Option<Vec<u8>>> {
-    match open_inside(root, relative) {
-        Ok(file) => bounded(file, SMALL).map(Some),
-        // A link that leads out, a FIFO: there, and not to be read.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => match root.join(relative).symlink_metadata() {
-            Err(missing) if missing.kind() == io::ErrorKind::NotFound => Ok(None),
-            _ => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file of its folder")),
-        },
-        Err(error) => Err(error),
-    }
-}
-
-/// MiB of a file that is small.
-pub const SMALL: u64 = 8;
 
 fn bounded(file: File, mebibytes: u64) -> io::Result<Vec<u8>> {
     let (most, mut bytes) = (mebibytes << 20, Vec::new());
