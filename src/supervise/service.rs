@@ -298,18 +298,15 @@ impl Service {
     }
 
     fn ended_as_asked(&mut self, why: Why, cause: Cause, blocked: bool, now: Now) -> Vec<Effect> {
-        let how = self.reason.clone();
+        let reason = format!("{} ({cause})", self.reason);
         match why {
-            Why::Operator | Why::Shutdown => self.enter(State::Stopped, &format!("{how} ({cause})"), now),
-            Why::Restart if self.leaving => self.enter(State::Stopped, &format!("{how} ({cause})"), now),
+            Why::Operator | Why::Shutdown => self.enter(State::Stopped, &reason, now),
+            Why::Restart if self.leaving => self.enter(State::Stopped, &reason, now),
             Why::Restart => {
                 self.history.forgive();
-                self.launch(blocked, &how, now)
+                self.launch(blocked, &reason, now)
             }
-            Why::Liveness(_) | Why::StartTimeout => {
-                let reason = format!("{how} ({cause})");
-                self.by_policy(cause, false, reason, blocked, now)
-            }
+            Why::Liveness(_) | Why::StartTimeout => self.by_policy(cause, false, reason, blocked, now),
         }
     }
 

@@ -1,6 +1,8 @@
 """What must hold between and after the blows: nothing lost, nothing stuck, nothing left, nothing grown."""
 
+import collections
 import re
+import signal
 import statistics
 import urllib.error
 import urllib.request
@@ -77,18 +79,13 @@ class Judge:
         until("every shown pid lives", look)
 
     def accounts(self):
-        """After the stop: each end that the flapper wrote down is in the log, in order; the stop was in order."""
+        """After the stop: each end that the flapper wrote down is in the log; the stop was in order."""
         world = self.world
         events = [e for e in world.read_log() if "service" in e and "from" in e]
-        running = ("starting", "ready", "unready")
-        logged = [
-            int(found[1]) for e in events
-            if e["service"] == "flapper" and e["from"] in running and (found := re.search(r"\bexit (\d+)", e["reason"]))
-        ]
-        written = [int(line) for line in (world.folder / "flaps").read_text().split()]
-        lost = difference(written, logged)
+        written = [tuple(map(int, line.split())) for line in (world.folder / "flaps").read_text().splitlines()]
+        lost = unaccounted(written, ends(e for e in events if e["service"] == "flapper"))
         if lost:
-            raise Broken(f"statuses that the flapper left and the log does not have: {lost}")
+            raise Broken(f"(pid, status) that the flapper left and the log does not have: {lost}")
         starts = sum(len(f.read_text().split()) for f in (world.folder / "started").iterdir())
         spawned = sum(e["to"] == "starting" for e in events if e["service"] not in ("flapper", "gateway"))
         if starts > spawned:
@@ -113,10 +110,29 @@ def growth(samples):
     return before, after
 
 
-def difference(written, logged):
-    """What of `written` is not in `logged`, as a subsequence; the last one may have been under way at the stop."""
-    rest = iter(logged)
-    lost = [code for code in written if not any(code == other for other in rest)]
-    return lost if lost != written[-1:] else []
+def ends(events):
+    """(pid, "exit N" or "signal N") of every process that ended, from one service's changes of state."""
+    pid, found = None, []
+    for e in events:
+        if e["from"] in ("starting", "ready", "unready", "stopping", "killing") and (how := re.search(r"\b(?:exit|signal) \d+", e["reason"])):
+            found.append((pid, how[0]))
+        pid = e.get("pid", pid)
+    return found
 
 
+def unaccounted(written, ended):
+    """What of `written`, (pid, status), the log does not have. Between writing it down and leaving with it, a process may be
+    told to stop: then a signal of the stop is its end. Pids come again: those of one number count in their order."""
+    rest = collections.defaultdict(collections.deque)
+    for pid, how in ended:
+        rest[pid].append(how)
+    lost = []
+    for pid, status in written:
+        left = rest[pid]
+        while left and left[0] not in (f"exit {status}", f"signal {int(signal.SIGTERM)}", f"signal {int(signal.SIGKILL)}"):
+            left.popleft()
+        if left:
+            left.popleft()
+        else:
+            lost.append((pid, status))
+    return lost

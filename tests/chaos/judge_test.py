@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Does the judge of growth find a slow leak, and let noise pass? Invented series, as long as real runs are."""
+"""Does the judge find a slow leak and a lost status, and let noise pass? Invented series, as long as real runs are."""
 
 import pathlib
 import random
@@ -8,7 +8,7 @@ import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
-from judge import LEAST_SAMPLES, growth  # noqa: E402
+from judge import LEAST_SAMPLES, ends, growth, unaccounted  # noqa: E402
 from run import BETWEEN_QUIET_POINTS  # noqa: E402
 from world import Broken  # noqa: E402
 
@@ -60,6 +60,40 @@ class Growth(unittest.TestCase):
     def test_too_few_samples_are_no_proof(self):
         with self.assertRaisesRegex(Broken, "run for longer"):
             growth(series(SHORT - 1))
+
+
+def change(old, new, reason, pid=None):
+    """A line of the log."""
+    return {"from": old, "to": new, "reason": reason} | ({"pid": pid} if pid else {})
+
+
+class Accounts(unittest.TestCase):
+    """Ends as the log tells them, beside what the flapper wrote down."""
+
+    LIFE = [
+        change("starting", "ready", "running", 10), change("ready", "backoff", "restarting after: exit 66"),
+        change("backoff", "starting", "restarting after: exit 66"), change("starting", "ready", "running", 24),
+        change("ready", "stopping", "restarted by operator", 24), change("stopping", "starting", "restarted by operator (exit 7)"),
+        change("starting", "ready", "running", 47), change("ready", "stopping", "stopped by operator", 47),
+        change("stopping", "stopped", "stopped by operator (signal 15 (SIGTERM))"),
+    ]
+
+    def test_each_process_has_its_end(self):
+        self.assertEqual(ends(self.LIFE), [(10, "exit 66"), (24, "exit 7"), (47, "signal 15")])
+
+    def test_ends_of_every_kind_are_accounted_for(self):
+        for written in ([(10, 66), (24, 7), (47, 3)], [(10, 66)], [(24, 7)], []):
+            self.assertEqual(unaccounted(written, ends(self.LIFE)), [])
+
+    def test_one_that_is_missing_is_one(self):
+        self.assertEqual(unaccounted([(10, 66), (12, 5), (24, 7)], ends(self.LIFE)), [(12, 5)])
+        self.assertEqual(unaccounted([(10, 65), (24, 7)], ends(self.LIFE)), [(10, 65)])
+
+    def test_a_pid_that_comes_again_counts_twice(self):
+        twice = [(10, "exit 1"), (10, "signal 9"), (10, "exit 2")]
+        self.assertEqual(unaccounted([(10, 1), (10, 2)], twice), [])
+        self.assertEqual(unaccounted([(10, 2), (10, 1)], twice), [(10, 1)])
+        self.assertEqual(unaccounted([(10, 1), (10, 1)], twice[:1]), [(10, 1)])
 
 
 if __name__ == "__main__":

@@ -105,6 +105,22 @@ fn a_service_that_was_given_up_and_leaves_with_0_does_not_end_the_container_with
 }
 
 #[test]
+fn what_an_operator_restarts_has_left_its_status_in_the_log() {
+    let mut init = Init::start(
+        r#"
+        [service.app]
+        command = ["sh", "-c", "trap 'exit 7' TERM; echo >&5; while :; do sleep 0.02; done"]
+        readiness = { fd = 5 }
+        "#,
+    );
+    init.state("app", "ready");
+    let (status, _) = init.ask(&["restart", "app"]);
+    assert!(status.success());
+    assert_eq!(init.state("app", "starting"), "restarted by operator (exit 7)");
+    assert_eq!(init.state("app", "ready"), "ready");
+}
+
+#[test]
 fn a_missing_program_is_named_and_its_code_is_127() {
     let mut init = Init::start(
         r#"
