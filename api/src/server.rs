@@ -14,12 +14,16 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use hyper::server::conn::http1;
+use hyper::{
+    server::conn::http1,
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
 use nix::sys::resource::{Resource, getrlimit};
+use skill_init::control::linger::{Linger, Owed};
 use std::{io, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::Semaphore};
 use tower_http::{catch_panic::CatchPanicLayer, timeout::RequestBodyTimeoutLayer};
@@ -119,7 +123,12 @@ async fn accept(app: &Shared, listener: &TcpListener, router: &Router, places: &
         };
         // Without it small answers wait for the peer's acknowledgement; a refusal changes nothing else.
         let _ = stream.set_nodelay(true);
-        let (app, service) = (Arc::clone(app), TowerToHyperService::new(router.clone()));
+        let (app, router, owed) = (Arc::clone(app), TowerToHyperService::new(router.clone()), Owed::default());
+        let stream = Linger::new(stream, owed.clone());
+        let service = service_fn(move |request| {
+            owed.note(&request);
+            router.call(request)
+        });
         tokio::spawn(async move {
             let _place = place;
             let connection = http1::Builder::new()

@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod gateway;
+pub mod linger;
 pub mod metrics;
 pub mod notify;
 pub mod peer;

@@ -25,6 +25,23 @@ fn a_healthy_container_says_so_on_every_path() {
 }
 
 #[test]
+fn an_answer_is_whole_although_nobody_read_the_body() {
+    let init = Init::new(Some(healthy()));
+    let gateway = Gateway::start(&init.socket(), &[], &[]);
+    let body = "a".repeat(8 << 20);
+    for path in ["/metrics", "/nothing", "/terminal/"] {
+        let request =
+            format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+        let mut stream = connect(gateway.http);
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.write_all(body.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 4"), "{path}: {answer}");
+    }
+}
+
+#[test]
 fn unready_is_503_with_the_reason_while_live_stays_200() {
     let status = skill_init::control::protocol::Status {
         ready: false,

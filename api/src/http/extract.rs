@@ -1,5 +1,6 @@
 //! Extractors whose refusals are `{"detail": ...}` too.
 
+use super::late_end::late_end;
 use crate::error::ApiError;
 use axum::{
     Json,
@@ -84,7 +85,7 @@ pub struct Form(pub Multipart);
 impl<S: Send + Sync> FromRequest<S> for Form {
     type Rejection = ApiError;
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        Multipart::from_request(request, state)
+        Multipart::from_request(late_end(request), state)
             .await
             .map(Self)
             .map_err(|rejection| ApiError::unprocessable(rejection.body_text()))

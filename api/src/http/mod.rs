@@ -4,6 +4,7 @@ mod core;
 mod engines;
 pub mod extract;
 mod jobs;
+mod late_end;
 mod later;
 mod live;
 mod metrics;

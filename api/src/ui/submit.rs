@@ -11,7 +11,10 @@ use super::{
 };
 use crate::{
     error::{ApiError, ApiResult},
-    http::upload::{self, Received},
+    http::{
+        extract,
+        upload::{self, Received},
+    },
     runs::{NewJob, schema, sink::Sink},
     skills::Skill,
 };
@@ -34,7 +37,11 @@ struct Sent {
 }
 
 /// The handler.
-pub(super) async fn run(visit: Visit, Path(id): Path<String>, data: Multipart) -> ApiResult<Response> {
+pub(super) async fn run(
+    visit: Visit,
+    Path(id): Path<String>,
+    extract::Form(data): extract::Form,
+) -> ApiResult<Response> {
     let skill = skill::known(&visit, &id).await?;
     let mut form = Form::new(&visit, &skill).await?;
     let sent = receive(&visit, &form, data).await?;

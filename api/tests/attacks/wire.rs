@@ -105,6 +105,22 @@ fn bodies_that_are_too_deep_too_large_or_never_end_are_refused() {
 }
 
 #[test]
+fn an_answer_is_whole_although_nobody_read_the_body() {
+    let worker = Setup::new().skill("demo").start();
+    let whole = worker.get("/openapi.json").body;
+    let mut stream = TcpStream::connect(worker.address).unwrap();
+    let body = vec![b'a'; 1 << 20];
+    let head =
+        format!("GET /openapi.json HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+    stream.write_all(head.as_bytes()).unwrap();
+    // The answer is under way.
+    stream.peek(&mut [0]).unwrap();
+    stream.write_all(&body).unwrap();
+    let answer = read_answer(stream, "GET with a body");
+    assert_eq!((answer.status, answer.body == whole), (200, true), "{} of {} bytes", answer.body.len(), whole.len());
+}
+
+#[test]
 fn numbers_at_the_edge_are_answered_and_break_nothing() {
     let worker = Setup::new().skill("demo").cli("codex", &codex_says(r#"{"answer": 1}"#)).start();
     let id = worker.job(&json!({"skill_id": "demo"}));

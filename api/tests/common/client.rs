@@ -34,8 +34,8 @@ pub fn request(address: SocketAddr, method: &str, path: &str, headers: &[(&str, 
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
-    // A server that answers before it has read everything closes early.
-    let _ = stream.write_all(body);
+    // A server that answers before it has read everything takes the rest nevertheless.
+    stream.write_all(body).unwrap_or_else(|error| panic!("{method} {path}: {} bytes: {error}", body.len()));
     read_answer(stream, &format!("{method} {path}"))
 }
 

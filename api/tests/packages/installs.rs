@@ -68,7 +68,8 @@ fn two_uploads_of_one_skill_never_mix() {
     let accepted: Vec<String> = (1..=8)
         .map(|n| {
             let archive = package("demo", &json!({"version": format!("2.{n}.0")}));
-            worker.post_form(INSTALL, &[("file", &archive)]).json()["request_id"].as_str().unwrap().to_owned()
+            let answer = worker.post_form(INSTALL, &[("file", &archive)]).json();
+            answer["request_id"].as_str().unwrap_or_else(|| panic!("upload {n}: {answer}")).to_owned()
         })
         .collect();
     let records: Vec<Value> = accepted.iter().map(|id| ended(&worker, id)).collect();

@@ -3,6 +3,7 @@
 //! When all connections are taken, the oldest is ended in favour of the newest: a client that holds connections
 //! open (slowloris) cannot keep a probe out.
 
+use crate::control::linger::{Linger, Owed};
 use http_body_util::{Either, Full};
 use hyper::{
     Request, Response,
@@ -114,7 +115,10 @@ pub(super) async fn connection<T, S, F>(
     S: Fn(SocketAddr, Request<Incoming>) -> F + Send + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
+    let owed = Owed::default();
+    let stream = Linger::new(stream, owed.clone());
     let service = service_fn(move |request| {
+        owed.note(&request);
         let answer = service(peer, request);
         async move { Ok::<_, Infallible>(answer.await) }
     });
