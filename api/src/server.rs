@@ -6,7 +6,16 @@
 //! A client gets a place, a minute for its request's head and a minute between two pieces of its body: who sends slowly
 //! on purpose holds one place, for a while, and nothing else.
 
-use crate::{auth, error::ApiError, http, management, notify::Notify, openapi, packages, state::Shared, ui};
+use crate::{
+    auth,
+    error::ApiError,
+    http::{self, bodies},
+    management,
+    notify::Notify,
+    openapi, packages,
+    state::Shared,
+    ui,
+};
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request},
@@ -28,8 +37,6 @@ use std::{io, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::Semaphore};
 use tower_http::{catch_panic::CatchPanicLayer, timeout::RequestBodyTimeoutLayer};
 
-/// Most bytes of a JSON body; forms have limits of their own.
-const BODY_MAX: usize = 8 << 20;
 /// Most bytes of a head.
 const HEAD_MAX: usize = 64 * 1024;
 /// Most bytes that a connection reads ahead or holds back.
@@ -48,8 +55,9 @@ pub fn router(app: &Shared) -> Router {
     let _ = operations.set(known);
     let routes = routes
         .merge(ui::router(app))
+        .layer(axum::middleware::from_fn_with_state(bodies::Room::default(), bodies::counted))
         .layer(axum::middleware::from_fn(to_the_end))
-        .layer(DefaultBodyLimit::max(BODY_MAX))
+        .layer(DefaultBodyLimit::max(bodies::BODY_MAX))
         .layer(RequestBodyTimeoutLayer::new(app.config.patience))
         .fallback(|| async { ApiError::not_found("Not Found") })
         .method_not_allowed_fallback(|| async {
@@ -101,11 +109,12 @@ pub async fn run(app: Shared, listener: TcpListener, notify: Notify) -> io::Resu
 }
 
 /// Connections at a time: what the process may open, less what its runs and files need. Who comes beyond that waits in
-/// the listener's queue, so that no number of clients keeps an engine from being started.
+/// the listener's queue, so that no number of clients keeps an engine from being started, or takes the memory by heads.
 fn connections() -> usize {
     const OTHERS: u64 = 192;
+    const MOST: u64 = 4096;
     let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 1024));
-    usize::try_from(soft.saturating_sub(OTHERS).clamp(64, 65_536)).unwrap_or(64)
+    usize::try_from(soft.saturating_sub(OTHERS).clamp(64, MOST)).unwrap_or(64)
 }
 
 async fn accept(app: &Shared, listener: &TcpListener, router: &Router, places: &Arc<Semaphore>) {

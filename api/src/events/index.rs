@@ -18,6 +18,8 @@ pub(super) const ENTRY: u64 = 16;
 
 /// Most bytes of log in one page; a longer answer is continued by the caller.
 const PAGE_BYTES: u64 = 4 << 20;
+/// No event is longer; what an agent writes into its run's log is neither searched nor held beyond that.
+const EVENT_MAX: u64 = 128 << 20;
 
 /// A run of events.
 #[derive(Debug, Clone, Default)]
@@ -147,7 +149,8 @@ impl Attempt {
                 too_many = middle;
             }
         }
-        Ok((fits - low + 1, end(fits)?))
+        let last = end(fits)?;
+        if last - start > EVENT_MAX { Err(damaged()) } else { Ok((fits - low + 1, last)) }
     }
 }
 
@@ -169,6 +172,9 @@ pub(super) fn line_end(log: &File, at: u64) -> io::Result<u64> {
             return Ok(position + newline as u64 + 1);
         }
         position += n as u64;
+        if position - at > EVENT_MAX {
+            return Err(damaged());
+        }
     }
 }
 

@@ -150,6 +150,24 @@ mod tests {
     }
 
     #[test]
+    fn a_log_whose_last_event_an_agent_made_endless_is_damaged() {
+        let dir = tempfile::tempdir().unwrap();
+        writer(dir.path(), 1).append(&[draft(1), draft(2)]).unwrap();
+        let path = log_path(dir.path(), 1);
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+        // Sparse: costs nothing to make.
+        OpenOptions::new().write(true).open(&path).unwrap().set_len(1 << 40).unwrap();
+        assert_eq!(page(dir.path(), 1, 9, 9).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        // With an end it is as long, and as little taken.
+        let mut end = OpenOptions::new().append(true).open(&path).unwrap();
+        end.write_all(b"\n").unwrap();
+        OpenOptions::new().append(true).open(index_path(dir.path(), 1)).unwrap().write_all(&[0xff; 16]).unwrap();
+        assert!(page(dir.path(), 1, 9, 9).is_err());
+        assert_eq!(seqs(dir.path(), 1, 1, 9), [1]);
+    }
+
+    #[test]
     fn a_clock_that_steps_back_does_not_disorder_the_log() {
         let dir = tempfile::tempdir().unwrap();
         writer(dir.path(), 1).append(&[draft(100), draft(50), draft(101)]).unwrap();

@@ -1,10 +1,11 @@
 //! Extractors whose refusals are `{"detail": ...}` too.
 
-use super::late_end::late_end;
+use super::bodies;
 use crate::error::ApiError;
 use axum::{
     Json,
-    extract::{FromRequest, FromRequestParts, Multipart, Query, Request, rejection::JsonRejection},
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Query, Request},
     http::{StatusCode, request::Parts},
 };
 use serde::{
@@ -20,12 +21,21 @@ pub struct Body<T>(pub T);
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let refused = |rejection: JsonRejection| match (rejection.status(), &rejection) {
-            (StatusCode::PAYLOAD_TOO_LARGE, _) => ApiError::too_large(rejection.body_text()),
-            (_, JsonRejection::BytesRejection(_)) => ApiError::cut_off(),
-            _ => ApiError::unprocessable(rejection.body_text()),
-        };
-        let Json(Fields(value)) = Json::<Fields<T>>::from_request(request, state).await.map_err(refused)?;
+        let (parts, body) = request.into_parts();
+        let text = Bytes::from_request(Request::from_parts(parts.clone(), body), state).await.map_err(|rejection| {
+            match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_large(rejection.body_text()),
+                _ => ApiError::cut_off(),
+            }
+        })?;
+        if bodies::values(&text) > bodies::VALUES_MAX {
+            let told = format!("the body has more than {} values; send what is large as a file", bodies::VALUES_MAX);
+            return Err(ApiError::too_large(told));
+        }
+        let request = Request::from_parts(parts, text.into());
+        let Json(Fields(value)) = Json::<Fields<T>>::from_request(request, state)
+            .await
+            .map_err(|rejection| ApiError::unprocessable(rejection.body_text()))?;
         Ok(Self(value))
     }
 }
@@ -75,19 +85,5 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
             .await
             .map(|axum::extract::Path(value)| Self(value))
             .map_err(|_| ApiError::not_found("Not Found"))
-    }
-}
-
-/// A multipart form; anything else is 422.
-#[derive(Debug)]
-pub struct Form(pub Multipart);
-
-impl<S: Send + Sync> FromRequest<S> for Form {
-    type Rejection = ApiError;
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        Multipart::from_request(late_end(request), state)
-            .await
-            .map(Self)
-            .map_err(|rejection| ApiError::unprocessable(rejection.body_text()))
     }
 }

@@ -1,65 +1,140 @@
-//! A body whose end is told one poll after its last data.
+//! A multipart form, read piece by piece, with little of it in memory.
 //!
-//! multer 3.1.0, which reads axum's forms, polls a body twice before it looks at what came, and takes an end that the
-//! second poll finds for the end of a form without a boundary: a small form that arrives just between the two would be
-//! refused as incomplete (<https://github.com/rwf2/multer/pull/70>).
+//! multer 3.1.0, which reads axum's forms, keeps everything that it has not understood yet: text before the first field,
+//! or a field's head, would be held up to the largest form. And it polls a body twice before it looks at what came, and
+//! takes an end that the second poll finds for the end of a form without a boundary: a small form that arrives just
+//! between the two would be refused (<https://github.com/rwf2/multer/pull/70>). So it is given one piece at a time, and
+//! what lies between two fields has a bound.
 
+use super::upload::broken;
+use crate::error::{ApiError, ApiResult};
 use axum::{
     body::{Body, BodyDataStream, Bytes},
-    extract::Request,
+    extract::{FromRequest, Multipart, Request, multipart::Field},
 };
 use futures_util::Stream;
 use std::{
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     task::{Context, Poll, ready},
 };
 
-struct LateEnd {
-    body: BodyDataStream,
-    ended: bool,
+/// Most bytes between the content of two fields, and before the first: a boundary and the head of a field.
+const HEAD_MAX: usize = 64 * 1024;
+
+/// A multipart form; anything else is 422.
+#[derive(Debug)]
+pub struct Form {
+    form: Multipart,
+    head: Head,
 }
 
-impl Stream for LateEnd {
-    type Item = Result<Bytes, axum::Error>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.ended {
-            return Poll::Ready(None);
+impl Form {
+    /// The next field. The one before must have been read to its end, or `skip`ped.
+    pub async fn next_field(&mut self) -> ApiResult<Option<Field<'_>>> {
+        self.head.allow(HEAD_MAX);
+        let field = self.form.next_field().await;
+        if self.head.spent() {
+            return Err(ApiError::unprocessable(format!(
+                "the form cannot be read: a field's head, or what precedes the first field, has more than {HEAD_MAX} bytes"
+            )));
         }
-        let next = ready!(Pin::new(&mut self.body).poll_next(cx));
-        if next.is_none() {
-            self.ended = true;
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        Poll::Ready(next)
+        self.head.allow(usize::MAX);
+        field.map_err(broken)
     }
 }
 
-/// The same request with such a body.
-pub(super) fn late_end(request: Request) -> Request {
-    request.map(|body| Body::from_stream(LateEnd { body: body.into_data_stream(), ended: false }))
+/// Reads a field that nobody asked for.
+pub async fn skip(mut field: Field<'_>) -> ApiResult<()> {
+    while field.chunk().await.map_err(broken)?.is_some() {}
+    Ok(())
+}
+
+impl<S: Send + Sync> FromRequest<S> for Form {
+    type Rejection = ApiError;
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let head = Head::default();
+        let pieces =
+            |body: Body| Body::from_stream(Pieces { body: body.into_data_stream(), given: false, head: head.clone() });
+        match Multipart::from_request(request.map(pieces), state).await {
+            Ok(form) => Ok(Self { form, head }),
+            Err(rejection) => Err(ApiError::unprocessable(rejection.body_text())),
+        }
+    }
+}
+
+/// How many bytes may still come before the next field's content; `usize::MAX`: any number.
+#[derive(Debug, Clone, Default)]
+struct Head(Arc<AtomicUsize>);
+
+impl Head {
+    fn allow(&self, bytes: usize) {
+        self.0.store(bytes, Relaxed);
+    }
+    fn take(&self, bytes: usize) {
+        let left = self.0.load(Relaxed);
+        if left != usize::MAX {
+            self.0.store(left.saturating_sub(bytes), Relaxed);
+        }
+    }
+    /// Nothing may come, and more was asked for.
+    fn spent(&self) -> bool {
+        self.0.load(Relaxed) == 0
+    }
+}
+
+/// A body that after each piece is not ready once, so that its reader looks at it before it asks for more or for the end.
+struct Pieces {
+    body: BodyDataStream,
+    given: bool,
+    head: Head,
+}
+
+impl Stream for Pieces {
+    type Item = Result<Bytes, axum::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if std::mem::take(&mut self.given) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if self.head.spent() {
+            return Poll::Ready(Some(Err(axum::Error::new("the head of a field is too long"))));
+        }
+        let next = ready!(Pin::new(&mut self.body).poll_next(cx));
+        if let Some(Ok(piece)) = &next {
+            self.given = true;
+            self.head.take(piece.len());
+        }
+        Poll::Ready(next)
+    }
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests fail by panic")]
 mod tests {
     use super::*;
-    use axum::{extract::FromRequest, extract::Multipart, http::header::CONTENT_TYPE};
+    use axum::http::header::CONTENT_TYPE;
 
-    /// A form in pieces, each of which arrives just after somebody has looked for it.
-    fn form(pieces: &'static [&'static str]) -> Request {
-        let (mut left, mut asked) = (pieces.iter(), false);
+    const WHOLE: &str = "--B\r\ncontent-disposition: form-data; name=\"a\"\r\n\r\ntext\r\n--B--\r\n";
+    const HEAD: &str = "content-disposition: form-data; name=\"a\"\r\n\r\n";
+
+    /// A request whose body comes in pieces, each just after somebody has looked for it; with the last comes the end.
+    fn request(pieces: &[&str]) -> Request {
+        let (mut left, mut asked) =
+            (pieces.iter().map(|piece| (*piece).to_owned()).collect::<Vec<_>>().into_iter(), false);
         let body = futures_util::stream::poll_fn(move |cx| {
             asked = !asked;
             if asked {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            Poll::Ready(left.next().map(|piece| {
-                asked = true;
-                Ok::<_, std::io::Error>(Bytes::from_static(piece.as_bytes()))
-            }))
+            let next = left.next();
+            asked = left.len() == 0;
+            Poll::Ready(next.map(Ok::<_, std::io::Error>))
         });
         Request::builder()
             .header(CONTENT_TYPE, "multipart/form-data; boundary=B")
@@ -67,35 +142,74 @@ mod tests {
             .unwrap()
     }
 
+    fn block<F: Future>(future: F) -> F::Output {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    }
+
     /// The first field's text, or what is wrong.
-    fn read(request: Request) -> Result<String, String> {
-        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
-            let mut form = Multipart::from_request(request, &()).await.unwrap();
-            let field = form.next_field().await.map_err(|error| error.body_text())?.unwrap();
-            let text = field.text().await.map_err(|error| error.body_text())?;
-            assert!(form.next_field().await.map_err(|error| error.body_text())?.is_none());
+    fn read(pieces: &[&str]) -> Result<String, String> {
+        let say = |error: ApiError| error.to_string();
+        block(async {
+            let mut form = Form::from_request(request(pieces), &()).await.unwrap();
+            let text =
+                form.next_field().await.map_err(say)?.unwrap().text().await.map_err(|error| say(broken(error)))?;
+            assert!(form.next_field().await.map_err(say)?.is_none());
             Ok(text)
         })
     }
 
-    const HEAD: &str = "content-disposition: form-data; name=\"a\"\r\n\r\n";
-
     #[test]
     fn a_form_that_arrives_between_two_polls_is_whole() {
-        const WHOLE: &str = "--B\r\ncontent-disposition: form-data; name=\"a\"\r\n\r\ntext\r\n--B--\r\n";
-        // Why this is here: without it the form is lost. Once this fails, multer has been mended and all of it can go.
-        assert_eq!(read(form(&[WHOLE])), Err("incomplete multipart stream".to_owned()));
         for pieces in
             [&[WHOLE][..], &["-", "-B\r\n", HEAD, "te", "xt\r", "\n--B", "--\r\n"], &["--B\r\n", HEAD, "text\r\n--B--"]]
         {
-            assert_eq!(read(late_end(form(pieces))), Ok("text".to_owned()), "{pieces:?}");
+            assert_eq!(read(pieces), Ok("text".to_owned()), "{pieces:?}");
         }
+    }
+
+    #[test]
+    fn it_would_be_lost_without_the_pieces() {
+        // Once this fails, multer has been mended.
+        let error = block(async {
+            let mut form = Multipart::from_request(request(&[WHOLE]), &()).await.unwrap();
+            form.next_field().await.unwrap_err()
+        });
+        assert_eq!(error.body_text(), "incomplete multipart stream");
     }
 
     #[test]
     fn a_form_that_is_cut_off_is_incomplete() {
         for pieces in [&[][..], &["-"], &["--B\r\n"], &["--B\r\n", HEAD, "te"], &["--B\r\n", HEAD, "text\r\n--B"]] {
-            assert!(read(late_end(form(pieces))).is_err(), "{pieces:?}");
+            assert!(read(pieces).is_err(), "{pieces:?}");
         }
+    }
+
+    #[test]
+    fn what_lies_between_fields_has_a_bound_and_a_field_has_none() {
+        let (long, many) = ("a".repeat(1024), 2 * HEAD_MAX / 1024);
+        let with = |before: &[&str], after: &[&str]| {
+            let long = std::iter::repeat_n(long.as_str(), many);
+            let pieces: Vec<&str> = before.iter().copied().chain(long).chain(after.iter().copied()).collect();
+            read(&pieces)
+        };
+        assert_eq!(with(&["--B\r\n", HEAD], &["\r\n--B--"]), Ok(long.repeat(many)));
+        for before in [&[][..], &["--B\r\n", "x: "]] {
+            let error = with(before, &["\r\n", WHOLE]).unwrap_err();
+            assert!(error.contains("has more than"), "{before:?}: {error}");
+        }
+        // Within the bound, what precedes the first field is passed over (RFC 2046, 5.1.1).
+        assert_eq!(read(&[&long, "\r\n", WHOLE]), Ok("text".to_owned()));
+    }
+
+    #[test]
+    fn a_field_that_nobody_asked_for_may_be_of_any_length() {
+        let long = "a".repeat(3 * HEAD_MAX);
+        let pieces = ["--B\r\n", HEAD, &long, "\r\n", WHOLE];
+        let text = block(async {
+            let mut form = Form::from_request(request(&pieces), &()).await.unwrap();
+            skip(form.next_field().await.unwrap().unwrap()).await.unwrap();
+            form.next_field().await.unwrap().unwrap().text().await.unwrap()
+        });
+        assert_eq!(text, "text");
     }
 }

@@ -1,7 +1,8 @@
 //! `/v1/jobs` and `/v1/temp-skill-runs`: create, upload, cancel, cleanup; the reads are shared.
 
 use super::{
-    extract::{Body, Form, Path},
+    extract::{Body, Path},
+    form::Form,
     live, reads, upload,
 };
 use crate::{
@@ -125,7 +126,7 @@ fn uploaded(created: &Created, files: &[String]) -> Json<Value> {
     }))
 }
 
-async fn upload_job(State(app): State<Shared>, Path(id): Path<String>, Form(form): Form) -> ApiResult<Json<Value>> {
+async fn upload_job(State(app): State<Shared>, Path(id): Path<String>, form: Form) -> ApiResult<Json<Value>> {
     app.uploadable(Kind::Job, &id).await?;
     let folder = app.config.requests_dir().join(&id);
     let received = upload::receive(form, &folder, &[("file", app.config.upload_max)]).await?;
@@ -133,7 +134,7 @@ async fn upload_job(State(app): State<Shared>, Path(id): Path<String>, Form(form
     Ok(uploaded(&created, &files))
 }
 
-async fn upload_temp(State(app): State<Shared>, Path(id): Path<String>, Form(form): Form) -> ApiResult<Json<Value>> {
+async fn upload_temp(State(app): State<Shared>, Path(id): Path<String>, form: Form) -> ApiResult<Json<Value>> {
     app.uploadable(Kind::Temp, &id).await?;
     let folder = app.config.requests_dir().join(&id);
     let fields = [("skill_package", app.config.temp_package_max), ("file", app.config.upload_max)];

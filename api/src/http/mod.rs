@@ -1,10 +1,11 @@
 //! The documented surface, one file per group of routes.
 
+pub mod bodies;
 mod core;
 mod engines;
 pub mod extract;
+pub mod form;
 mod jobs;
-mod late_end;
 mod later;
 mod live;
 mod metrics;

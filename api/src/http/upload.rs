@@ -1,9 +1,10 @@
 //! Multipart uploads, streamed to disk within a limit; nothing larger than a chunk is ever in memory.
 
+use super::form::{self, Form};
 use crate::error::{ApiError, ApiResult};
 use axum::{
     extract::{
-        DefaultBodyLimit, Multipart,
+        DefaultBodyLimit,
         multipart::{Field, MultipartError},
     },
     http::StatusCode,
@@ -72,15 +73,18 @@ impl Drop for Received {
 }
 
 /// Takes the named fields of a form into `folder`; each has a limit in bytes. Other fields are ignored.
-pub async fn receive(mut form: Multipart, folder: &Path, fields: &[(&str, u64)]) -> ApiResult<Received> {
+pub async fn receive(mut form: Form, folder: &Path, fields: &[(&str, u64)]) -> ApiResult<Received> {
     tokio::fs::create_dir_all(folder).await?;
     let mut out = Received::default();
     loop {
-        let field = form.next_field().await.map_err(broken)?;
-        let Some(field) = field else { return Ok(out) };
+        let Some(field) = form.next_field().await? else { return Ok(out) };
         let name = field.name().unwrap_or_default().to_owned();
-        let Some((_, limit)) = fields.iter().find(|(wanted, _)| *wanted == name) else { continue };
-        out.take(field, folder, *limit).await?;
+        match fields.iter().find(|(wanted, _)| *wanted == name) {
+            Some((_, limit)) => {
+                out.take(field, folder, *limit).await?;
+            }
+            None => form::skip(field).await?,
+        }
     }
 }
 

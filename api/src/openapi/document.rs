@@ -181,7 +181,7 @@ fn responses(operation: &Operation, path: &str, auth: &Auth) -> Value {
     out.insert(
         "5XX".to_owned(),
         json!({
-            "description": "A fault of the worker, which its log explains; it is stopping; or its volume is full",
+            "description": "A fault of the worker, which its log explains; it is stopping; its volume is full; or too many large requests came at once",
             "content": {"application/json": {"schema": reference("Error")}},
         }),
     );

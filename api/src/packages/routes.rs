@@ -2,10 +2,7 @@
 
 use crate::{
     error::{ApiError, ApiResult},
-    http::{
-        extract::{Form, Path},
-        upload,
-    },
+    http::{extract::Path, form::Form, upload},
     openapi::{Doc, Table},
     state::Shared,
     store::Install,
@@ -39,7 +36,7 @@ struct Accepted {
     status: &'static str,
 }
 
-async fn install(State(app): State<Shared>, Form(form): Form) -> ApiResult<Json<Accepted>> {
+async fn install(State(app): State<Shared>, form: Form) -> ApiResult<Json<Accepted>> {
     app.accepts_packages()?;
     let received = upload::receive(form, &app.package_uploads(), &[("file", app.config.upload_max)]).await?;
     let request_id = app.install_package(received).await?;

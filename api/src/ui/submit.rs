@@ -12,14 +12,14 @@ use super::{
 use crate::{
     error::{ApiError, ApiResult},
     http::{
-        extract,
+        form as multipart,
         upload::{self, Received},
     },
     runs::{NewJob, schema, sink::Sink},
     skills::Skill,
 };
 use axum::{
-    extract::{Multipart, Path},
+    extract::Path,
     http::StatusCode,
     response::{IntoResponse, Redirect, Response},
 };
@@ -37,11 +37,7 @@ struct Sent {
 }
 
 /// The handler.
-pub(super) async fn run(
-    visit: Visit,
-    Path(id): Path<String>,
-    extract::Form(data): extract::Form,
-) -> ApiResult<Response> {
+pub(super) async fn run(visit: Visit, Path(id): Path<String>, data: multipart::Form) -> ApiResult<Response> {
     let skill = skill::known(&visit, &id).await?;
     let mut form = Form::new(&visit, &skill).await?;
     let sent = receive(&visit, &form, data).await?;
@@ -81,10 +77,10 @@ pub(super) async fn run(
     }
 }
 
-async fn receive(visit: &Visit, form: &Form, mut data: Multipart) -> ApiResult<Sent> {
+async fn receive(visit: &Visit, form: &Form, mut data: multipart::Form) -> ApiResult<Sent> {
     let (folder, mut files_left) = (visit.app.config.requests_dir(), visit.app.config.upload_max);
     let (mut sent, mut text_left) = (Sent::default(), FORM_TEXT);
-    while let Some(mut field) = data.next_field().await.map_err(upload::broken)? {
+    while let Some(mut field) = data.next_field().await? {
         let name = field.name().unwrap_or_default().to_owned();
         let Some(file_name) = field.file_name().map(str::to_owned) else {
             // Chunk by chunk: the form's limit is that of its files, which never are in memory.
@@ -100,10 +96,12 @@ async fn receive(visit: &Visit, form: &Form, mut data: Multipart) -> ApiResult<S
         };
         let wanted = form.fields.iter().find(|field| field.kind == Kind::File && field.name == name);
         // A field without a chosen file is sent with an empty name.
-        if let Some(wanted) = wanted.filter(|_| !file_name.is_empty()) {
-            files_left -= sent.files.take(field, &folder, files_left).await?;
-            sent.names.insert(wanted.key.clone(), archive_name(&wanted.key, &file_name));
-        }
+        let Some(wanted) = wanted.filter(|_| !file_name.is_empty()) else {
+            multipart::skip(field).await?;
+            continue;
+        };
+        files_left -= sent.files.take(field, &folder, files_left).await?;
+        sent.names.insert(wanted.key.clone(), archive_name(&wanted.key, &file_name));
     }
     Ok(sent)
 }

@@ -87,6 +87,8 @@ fn bodies_that_are_too_deep_too_large_or_never_end_are_refused() {
         ("{\"skill_id\": \"demo\", \"skill_id\": \"demo\"}".to_owned(), 422),
         ("{\"skill_id\": \"demo\", \"input\": {\"topic\": \"\\ud800\"}}".to_owned(), 422),
         ("\u{feff}{\"skill_id\": \"demo\"}".to_owned(), 422),
+        // Two bytes each, and seventy in memory.
+        (format!("{{\"skill_id\": \"demo\", \"input\": {{\"topic\": [0{}]}}}}", ",0".repeat(4_000_000)), 413),
     ] {
         let answer = request(worker.address, "POST", "/v1/jobs", &json, body.as_bytes());
         assert_eq!(answer.status, status, "{}", body.chars().take(60).collect::<String>());
@@ -102,6 +104,44 @@ fn bodies_that_are_too_deep_too_large_or_never_end_are_refused() {
     let sent = (0..4096).take_while(|_| stream.write_all(piece.as_bytes()).is_ok()).count();
     assert!(sent < 4096, "256 MiB of a form of 2 kB were taken");
     assert_eq!(worker.get("/v1/management/runs").json()["total"], 0);
+}
+
+#[test]
+fn large_bodies_share_a_room_and_small_ones_need_none() {
+    let worker = Setup::new().skill("demo").cli("codex", &codex_says(r#"{"answer": 1}"#)).start();
+    let json = |size: usize| {
+        let head = format!(
+            "POST /v1/jobs HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {size}\r\n\r\n"
+        );
+        let mut stream = TcpStream::connect(worker.address).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        stream
+    };
+    // Announced, not sent: their place is taken.
+    let held: Vec<TcpStream> = (0..8).map(|_| json(8 << 20)).collect();
+    let refused = awaited("a refusal", || {
+        let mut one_more = json(100 << 10);
+        one_more.write_all(&vec![b' '; 100 << 10]).unwrap();
+        Some(read_answer(one_more, "a large body")).filter(|answer| answer.status == 503)
+    });
+    assert!(refused.json()["detail"].as_str().unwrap().contains("later"), "{}", refused.json());
+    assert_eq!(worker.post("/v1/jobs", &json!({"skill_id": "demo"})).status, 200);
+    drop(held);
+    let large = json!({"skill_id": "demo", "input": {"topic": "a".repeat(1 << 20)}});
+    awaited("room again", || Some(worker.post("/v1/jobs", &large)).filter(|answer| answer.status != 503));
+}
+
+#[test]
+fn what_is_no_field_of_a_form_is_not_collected() {
+    let worker = Setup::new().skill("demo").start();
+    let kind = [("content-type", "multipart/form-data; boundary=B")];
+    let long = "a".repeat(1 << 20);
+    for before in ["", "--B\r\ncontent-disposition: form-data; name=\"file\"; x=\""] {
+        let body = format!("{before}{long}\r\n--B--\r\n");
+        let answer = request(worker.address, "POST", "/v1/skill-packages/install", &kind, body.as_bytes());
+        assert_eq!(answer.status, 422, "{before}");
+        assert!(answer.json()["detail"].as_str().unwrap().contains("has more than"), "{}", answer.json());
+    }
 }
 
 #[test]
