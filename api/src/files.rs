@@ -200,10 +200,7 @@ pub fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Removes a tree; that it is not there counts as success.
 pub fn remove_tree(path: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
-    }
+    crate::tree::remove(path)
 }
 
 #[cfg(test)]

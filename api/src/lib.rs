@@ -43,4 +43,6 @@ pub mod skills;
 pub mod state;
 pub mod store;
 pub mod time;
+mod tree;
 pub mod ui;
+mod values;

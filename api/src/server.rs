@@ -55,7 +55,7 @@ pub fn router(app: &Shared) -> Router {
     let _ = operations.set(known);
     let routes = routes
         .merge(ui::router(app))
-        .layer(axum::middleware::from_fn_with_state(bodies::Room::default(), bodies::counted))
+        .layer(axum::middleware::from_fn_with_state(app.room.clone(), bodies::counted))
         .layer(axum::middleware::from_fn(to_the_end))
         .layer(DefaultBodyLimit::max(bodies::BODY_MAX))
         .layer(RequestBodyTimeoutLayer::new(app.config.patience))
@@ -134,10 +134,7 @@ async fn accept(app: &Shared, listener: &TcpListener, router: &Router, places: &
         let _ = stream.set_nodelay(true);
         let (app, router, owed) = (Arc::clone(app), TowerToHyperService::new(router.clone()), Owed::default());
         let stream = Linger::new(stream, owed.clone());
-        let service = service_fn(move |request| {
-            owed.note(&request);
-            router.call(request)
-        });
+        let service = service_fn(move |request| router.call(owed.watch(request)));
         tokio::spawn(async move {
             let _place = place;
             let connection = http1::Builder::new()

@@ -7,7 +7,7 @@ use crate::{
     engines::{Engines, process::Reason},
     error::{ApiError, ApiResult},
     events::Hub,
-    http::Statuses,
+    http::{Statuses, bodies::Room},
     packages::Installs,
     runs::Live,
     skills::Registry,
@@ -40,6 +40,8 @@ pub struct App {
     pub(crate) bound: watch::Sender<(String, String)>,
     /// Bells of the runs that have not ended.
     pub events: Hub,
+    /// Memory for bodies that are read as a whole.
+    pub(crate) room: Room,
     /// Runs that this worker holds.
     pub live: Arc<Live>,
     /// Held while engines are upgraded.
@@ -96,6 +98,7 @@ impl App {
             admission: Admission::new(config.limits),
             bound: watch::Sender::default(),
             events: Hub::default(),
+            room: Room::default(),
             live: Arc::default(),
             upgrading: Arc::default(),
             probing_models: std::sync::Mutex::default(),

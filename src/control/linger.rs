@@ -5,7 +5,10 @@
 //! (a refused upload, a body that nobody wanted) the sending half is closed first, and what still comes is read and
 //! dropped until the peer closes too, is quiet, or has taken too long.
 
-use hyper::{Request, body::Body};
+use hyper::{
+    Request,
+    body::{Body, Frame, SizeHint},
+};
 use std::{
     io,
     pin::Pin,
@@ -22,20 +25,58 @@ use tokio::{
 };
 
 /// A peer that sends nothing for so long has nothing more to send.
-const QUIET: Duration = Duration::from_millis(500);
+const QUIET: Duration = Duration::from_secs(2);
 /// How long a peer may go on sending what nobody reads.
 const LONGEST: Duration = Duration::from_secs(5);
 /// How many bytes of it are taken: a client that reads no answer before it has sent everything gets one nevertheless.
 const MOST: usize = 64 << 20;
 
-/// Whether the last request of a connection had a body: only then may some of it be left.
+/// Whether something of the last request's body may be left, unread or on its way.
 #[derive(Debug, Clone, Default)]
 pub struct Owed(Arc<AtomicBool>);
 
 impl Owed {
-    /// To be called for each request, before it is answered.
+    /// To be called for each request, before it is answered. A body that is read to its end leaves nothing.
+    pub fn watch<B: Body>(&self, request: Request<B>) -> Request<Watched<B>> {
+        self.set(!request.body().is_end_stream());
+        request.map(|body| Watched { body, owed: self.clone() })
+    }
+
+    /// The same for who reads no bodies.
     pub fn note<B: Body>(&self, request: &Request<B>) {
-        self.0.store(!request.body().is_end_stream(), Ordering::Relaxed);
+        self.set(!request.body().is_end_stream());
+    }
+
+    fn set(&self, owed: bool) {
+        self.0.store(owed, Ordering::Relaxed);
+    }
+}
+
+/// A body that says when nothing of it is left.
+#[derive(Debug)]
+pub struct Watched<B> {
+    body: B,
+    owed: Owed,
+}
+
+impl<B: Body + Unpin> Body for Watched<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if frame.is_none() || self.body.is_end_stream() {
+            self.owed.set(false);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 
@@ -179,6 +220,17 @@ mod tests {
                 client.read_to_string(&mut answer).await.unwrap();
                 assert_eq!(answer, "answer", "{body}");
             }
+        });
+    }
+
+    #[test]
+    fn a_body_that_was_read_leaves_nothing() {
+        block(async {
+            let owed = Owed::default();
+            let request = owed.watch(Request::new(Full::new(Bytes::from_static(b"body"))));
+            assert!(owed.0.load(Ordering::Relaxed));
+            let body = http_body_util::BodyExt::collect(request.into_body()).await.unwrap();
+            assert_eq!((body.to_bytes(), owed.0.load(Ordering::Relaxed)), (Bytes::from_static(b"body"), false));
         });
     }
 

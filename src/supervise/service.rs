@@ -27,6 +27,9 @@ use std::time::Duration;
 
 pub use super::state::{State, Why};
 
+/// Why a service starts that has not run yet, or was stopped.
+const STARTED: &str = "started";
+
 /// What happens to a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
@@ -156,9 +159,9 @@ impl Service {
             // Not running: what starts it.
             (S::Done | S::Stopped | S::Failed | S::Backoff { .. }, I::Start | I::Restart) => {
                 self.history.clear();
-                self.launch(blocked, "started", now)
+                self.launch(blocked, STARTED, now)
             }
-            (S::Waiting, I::Start | I::Restart | I::Unblocked) => self.launch(blocked, "started", now),
+            (S::Waiting, I::Start | I::Restart | I::Unblocked) => self.launch(blocked, STARTED, now),
             (S::Backoff { .. }, I::Deadline) => {
                 self.restarts += 1;
                 let reason = self.reason.clone();
@@ -271,7 +274,9 @@ impl Service {
 
     fn launch(&mut self, blocked: bool, reason: &str, now: Now) -> Vec<Effect> {
         if blocked {
-            return self.enter(State::Waiting, "waiting for what it starts after", now);
+            // How its last process ended stays to be read.
+            let rest = if reason == STARTED { String::new() } else { format!("; {reason}") };
+            return self.enter(State::Waiting, &format!("waiting for what it starts after{rest}"), now);
         }
         self.generation += 1;
         self.launched = now;

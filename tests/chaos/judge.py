@@ -111,10 +111,10 @@ def growth(samples):
 
 
 def ends(events):
-    """(pid, "exit N" or "signal N") of every process that ended, from one service's changes of state."""
+    """(pid, "exit N", "signal N" or "oom-killed") of every process that ended, from one service's changes of state."""
     pid, found = None, []
     for e in events:
-        if e["from"] in ("starting", "ready", "unready", "stopping", "killing") and (how := re.search(r"\b(?:exit|signal) \d+", e["reason"])):
+        if e["from"] in ("starting", "ready", "unready", "stopping", "killing") and (how := re.search(r"\b(?:exit|signal) \d+|oom-killed", e["reason"])):
             found.append((pid, how[0]))
         pid = e.get("pid", pid)
     return found
@@ -122,14 +122,14 @@ def ends(events):
 
 def unaccounted(written, ended):
     """What of `written`, (pid, status), the log does not have. Between writing it down and leaving with it, a process may be
-    told to stop: then a signal of the stop is its end. Pids come again: those of one number count in their order."""
+    told to stop, or be the one that memory is taken from: then a signal or that is its end. Pids come again: those of one number count in their order."""
     rest = collections.defaultdict(collections.deque)
     for pid, how in ended:
         rest[pid].append(how)
     lost = []
     for pid, status in written:
         left = rest[pid]
-        while left and left[0] not in (f"exit {status}", f"signal {int(signal.SIGTERM)}", f"signal {int(signal.SIGKILL)}"):
+        while left and left[0] not in (f"exit {status}", f"signal {int(signal.SIGTERM)}", f"signal {int(signal.SIGKILL)}", "oom-killed"):
             left.popleft()
         if left:
             left.popleft()

@@ -68,7 +68,7 @@ fn parse(format: Format, bytes: &[u8]) -> Result<Asset, String> {
         _ => Err("is not a JSON object".to_owned()),
     };
     match format {
-        Format::Json => object(serde_json::from_slice(bytes).unwrap_or_default()),
+        Format::Json => object(crate::values::parse(bytes).unwrap_or_default()),
         Format::Jsonc => object(Object::parse(bytes).map_err(|why| why.to_string())?.meaning()),
         Format::Toml => {
             let text = std::str::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())?;

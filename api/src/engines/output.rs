@@ -1,5 +1,6 @@
 //! What an engine says, read line by line by the rules of its `[output.NAME]` row in the engine table. Pure.
 
+use crate::values;
 use serde_json::Value;
 use skill_init::agents::catalogue::{Output, OutputForm, Rule};
 use std::sync::Arc;
@@ -62,7 +63,7 @@ impl Reader {
             }
             return Line::default();
         }
-        let Ok(value @ Value::Object(_)) = serde_json::from_str::<Value>(line) else {
+        let Ok(value @ Value::Object(_)) = values::parse::<Value>(line.as_bytes()) else {
             if !line.trim().is_empty() {
                 self.spoken.unparsed += 1;
             }
@@ -82,6 +83,7 @@ impl Reader {
                     .text
                     .find('{')
                     .and_then(|at| self.text.get(at..))
+                    .filter(|text| values::count(text.as_bytes()) <= values::VALUES_MAX)
                     .and_then(|text| serde_json::Deserializer::from_str(text).into_iter::<Value>().next()?.ok());
                 let heard = object.is_some_and(|value| {
                     let kind = text(&value, "/type").unwrap_or_default();

@@ -5,24 +5,30 @@
 
 use crate::error::ApiError;
 use axum::{
+    body::{Body, Bytes},
     extract::{Request, State},
     http::{
         HeaderValue, StatusCode,
-        header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING},
+        header::{CONTENT_LENGTH, CONTENT_TYPE},
     },
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use std::sync::Arc;
-use tokio::sync::Semaphore;
+use bytes::BytesMut;
+use futures_util::StreamExt;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Most bytes of a body; multipart forms have limits of their own.
 pub const BODY_MAX: usize = 8 << 20;
-/// Most values, with the names of members, in a JSON body.
-pub const VALUES_MAX: usize = 250_000;
+/// How long a body may take that is held while it comes: who sends slowly on purpose holds room no longer.
+const LONGEST: Duration = Duration::from_secs(180);
 /// Most bytes of all bodies at a time.
 const TOGETHER: usize = 8 * BODY_MAX;
-/// Bodies up to this size are not counted: what asks and orders goes on while large ones are refused.
+/// A body up to this size takes none: what asks and orders goes on while large ones are refused.
 const SMALL: usize = 64 * 1024;
 
 /// The bytes that are left for bodies.
@@ -35,89 +41,124 @@ impl Default for Room {
     }
 }
 
-/// Refuses a large body while there is no room for it: 503, before any of it is read.
+impl Room {
+    /// Room for one request's body, which takes none yet.
+    pub fn part(&self) -> Part {
+        Part { room: Arc::clone(&self.0), held: None, size: 0, refused: false }
+    }
+}
+
+/// What one request's body holds of the room, until it is dropped.
+#[derive(Debug)]
+pub struct Part {
+    room: Arc<Semaphore>,
+    held: Option<OwnedSemaphorePermit>,
+    size: usize,
+    refused: bool,
+}
+
+impl Part {
+    /// Takes room for that many bytes more; without it the request is to be refused.
+    pub fn grow(&mut self, bytes: usize) -> Result<(), ApiError> {
+        self.size = self.size.saturating_add(bytes);
+        if self.size <= SMALL {
+            return Ok(());
+        }
+        let more = self.size - self.held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits);
+        // Both limits are far below a u32's.
+        let taken = u32::try_from(more).ok().and_then(|more| Arc::clone(&self.room).try_acquire_many_owned(more).ok());
+        match (taken, &mut self.held) {
+            (None, _) => {
+                self.refused = true;
+                return Err(full());
+            }
+            (Some(taken), Some(held)) => held.merge(taken),
+            (Some(taken), none) => *none = Some(taken),
+        }
+        Ok(())
+    }
+}
+
+fn full() -> ApiError {
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too many large requests at once; send it again later")
+}
+
+/// Refuses a large body while there is no room for it: 503, before any of it is read where its length is told.
+/// Multipart forms are streamed to the disk; who keeps some of one takes the room for that.
 pub async fn counted(State(room): State<Room>, request: Request, next: Next) -> Response {
-    let size = held(&request);
-    if size <= SMALL {
+    let (streamed, length) = announced(&request);
+    let mut part = room.part();
+    if streamed {
         return next.run(request).await;
     }
-    // A u32 holds BODY_MAX.
-    let Ok(_held) = room.0.try_acquire_many(u32::try_from(size).unwrap_or(u32::MAX)) else {
-        let told = "too many large requests at once; send it again later";
-        return ApiError::new(StatusCode::SERVICE_UNAVAILABLE, told).into_response();
+    if let Some(length) = length {
+        return match part.grow(BODY_MAX.min(length)) {
+            Ok(()) => next.run(request).await,
+            Err(full) => full.into_response(),
+        };
+    }
+    let part = Arc::new(Mutex::new(part));
+    let counting = Arc::clone(&part);
+    let pieces = |body: Body| {
+        Body::from_stream(body.into_data_stream().map(move |piece| {
+            let piece = piece?;
+            let mut part = counting.lock().unwrap_or_else(PoisonError::into_inner);
+            part.grow(piece.len()).map_err(|full| axum::Error::new(full.to_string()))?;
+            Ok::<Bytes, axum::Error>(piece)
+        }))
     };
-    next.run(request).await
+    let answer = next.run(request.map(pieces)).await;
+    let refused = part.lock().unwrap_or_else(PoisonError::into_inner).refused;
+    // Whoever read it knows only that it broke.
+    if refused { full().into_response() } else { answer }
 }
 
-/// Bytes that the request's body may take of the memory.
-fn held(request: &Request) -> usize {
+/// Whether the request is a multipart form, and its length in bytes where that is told.
+fn announced(request: &Request) -> (bool, Option<usize>) {
     let header = |name| request.headers().get(name).map(HeaderValue::as_bytes).unwrap_or_default();
     let multipart = header(CONTENT_TYPE).to_ascii_lowercase().starts_with(b"multipart/");
-    // Streamed to the disk, but for the text of a page's form, which has the same limit.
-    if multipart && !request.uri().path().starts_with("/ui/") {
-        return 0;
-    }
-    // hyper has checked both: a body without a length comes in chunks.
-    match std::str::from_utf8(header(CONTENT_LENGTH)).ok().and_then(|length| length.parse().ok()) {
-        Some(length) => BODY_MAX.min(length),
-        None if header(TRANSFER_ENCODING).is_empty() => 0,
-        None => BODY_MAX,
-    }
+    // hyper has checked it: a body without a length comes in chunks, or there is none.
+    let length = std::str::from_utf8(header(CONTENT_LENGTH)).ok().and_then(|length| length.parse().ok());
+    (multipart, length)
 }
 
-/// How many values and names a JSON text has at most. Right for JSON; of anything else, right up to where it stops to be.
-pub fn values(text: &[u8]) -> usize {
-    let (mut count, mut quoted, mut escaped) = (1, false, false);
-    for byte in text {
-        match (quoted, byte) {
-            (true, _) if escaped => escaped = false,
-            (true, b'\\') => escaped = true,
-            (_, b'"') => quoted = !quoted,
-            (false, b',' | b':' | b'[' | b'{') => count += 1,
-            _ => {}
+/// Reads a body into one piece of memory: 413 for one that is too large, 408 for one that stops or never ends.
+///
+/// Copied, since each piece of a body keeps the whole buffer alive that it was read into: 8 KiB for a byte sent alone.
+pub async fn read(request: Request) -> Result<Bytes, ApiError> {
+    let mut body = request.into_body().into_data_stream();
+    let reading = async {
+        let mut text = BytesMut::new();
+        while let Some(piece) = body.next().await {
+            let piece = piece.map_err(|_| ApiError::cut_off())?;
+            if text.len() + piece.len() > BODY_MAX {
+                return Err(ApiError::too_large(format!("the body is larger than {BODY_MAX} bytes")));
+            }
+            text.extend_from_slice(&piece);
         }
-    }
-    count
+        Ok(text.freeze())
+    };
+    tokio::time::timeout(LONGEST, reading).await.unwrap_or_else(|_| Err(ApiError::cut_off()))
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "tests fail by panic")]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-    use serde_json::{Value, json};
-
-    fn in_it(value: &Value) -> usize {
-        match value {
-            Value::Array(items) => 1 + items.iter().map(in_it).sum::<usize>(),
-            Value::Object(members) => 1 + members.values().map(|value| 1 + in_it(value)).sum::<usize>(),
-            _ => 1,
-        }
-    }
-
-    fn json_values() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![Just(json!(null)), any::<i64>().prop_map(Value::from), ".*".prop_map(Value::from)];
-        leaf.prop_recursive(4, 64, 8, |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..8).prop_map(Value::from),
-                prop::collection::vec((".*", inner), 0..8)
-                    .prop_map(|members| Value::Object(members.into_iter().collect())),
-            ]
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn no_value_is_left_out(value in json_values()) {
-            let (told, truth) = (values(value.to_string().as_bytes()), in_it(&value));
-            prop_assert!(told >= truth && told <= 2 * truth, "{told} for {truth}");
-            prop_assert!(values(serde_json::to_string_pretty(&value).unwrap().as_bytes()) == told);
-        }
-    }
-
     #[test]
-    fn text_is_one_value() {
-        assert_eq!(values(br#""a,b:[{\",\\,""#), 1);
-        assert_eq!(values(br#"{"a,": ["\\", ",", 1]}"#), 1 + 1 + 1 + 1 + 2);
+    fn room_is_taken_above_a_small_size_and_given_back() {
+        let room = Room::default();
+        let mut small: Vec<Part> = (0..2000).map(|_| room.part()).collect();
+        assert!(small.iter_mut().all(|part| part.grow(SMALL).is_ok()));
+        let mut parts: Vec<Part> = (0..8).map(|_| room.part()).collect();
+        for part in &mut parts {
+            (0..BODY_MAX / SMALL).for_each(|_| part.grow(SMALL).unwrap());
+        }
+        assert!(small.iter_mut().all(|part| part.grow(1).is_err()) && room.part().grow(SMALL + 1).is_err());
+        assert!(room.part().grow(SMALL).is_ok());
+        parts.pop();
+        assert!(room.part().grow(BODY_MAX).is_ok());
+        drop((parts, small));
+        assert_eq!(room.0.available_permits(), TOGETHER);
     }
 }

@@ -1,12 +1,14 @@
 //! Extractors whose refusals are `{"detail": ...}` too.
 
 use super::bodies;
-use crate::error::ApiError;
+use crate::{
+    error::ApiError,
+    values::{self, VALUES_MAX},
+};
 use axum::{
     Json,
-    body::Bytes,
-    extract::{FromRequest, FromRequestParts, Query, Request},
-    http::{StatusCode, request::Parts},
+    extract::{FromRequest, FromRequestParts, Query, Request, rejection::JsonRejection},
+    http::request::Parts,
 };
 use serde::{
     Deserialize, Deserializer,
@@ -22,14 +24,14 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = ApiError;
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
-        let text = Bytes::from_request(Request::from_parts(parts.clone(), body), state).await.map_err(|rejection| {
-            match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_large(rejection.body_text()),
-                _ => ApiError::cut_off(),
-            }
-        })?;
-        if bodies::values(&text) > bodies::VALUES_MAX {
-            let told = format!("the body has more than {} values; send what is large as a file", bodies::VALUES_MAX);
+        // Whether it says that it is JSON, before anything is read.
+        let empty = Request::from_parts(parts.clone(), axum::body::Body::empty());
+        if let Err(JsonRejection::MissingJsonContentType(other)) = Json::<Fields<T>>::from_request(empty, state).await {
+            return Err(ApiError::unprocessable(other.body_text()));
+        }
+        let text = bodies::read(Request::from_parts(parts.clone(), body)).await?;
+        if values::count(&text) > VALUES_MAX {
+            let told = format!("the body has more than {} values; send what is large as a file", VALUES_MAX);
             return Err(ApiError::too_large(told));
         }
         let request = Request::from_parts(parts, text.into());

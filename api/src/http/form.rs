@@ -24,6 +24,8 @@ use std::{
 
 /// Most bytes between the content of two fields, and before the first: a boundary and the head of a field.
 const HEAD_MAX: usize = 64 * 1024;
+/// Most bytes of a piece there: few, since multer takes one more before it looks whether it has the head already.
+const HEAD_PIECE: usize = 4 * 1024;
 
 /// A multipart form; anything else is 422.
 #[derive(Debug)]
@@ -36,14 +38,16 @@ impl Form {
     /// The next field. The one before must have been read to its end, or `skip`ped.
     pub async fn next_field(&mut self) -> ApiResult<Option<Field<'_>>> {
         self.head.allow(HEAD_MAX);
-        let field = self.form.next_field().await;
-        if self.head.spent() {
-            return Err(ApiError::unprocessable(format!(
+        match self.form.next_field().await {
+            Ok(field) => {
+                self.head.allow(usize::MAX);
+                Ok(field)
+            }
+            Err(_) if self.head.spent() => Err(ApiError::unprocessable(format!(
                 "the form cannot be read: a field's head, or what precedes the first field, has more than {HEAD_MAX} bytes"
-            )));
+            ))),
+            Err(error) => Err(broken(error)),
         }
-        self.head.allow(usize::MAX);
-        field.map_err(broken)
     }
 }
 
@@ -57,8 +61,14 @@ impl<S: Send + Sync> FromRequest<S> for Form {
     type Rejection = ApiError;
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let head = Head::default();
-        let pieces =
-            |body: Body| Body::from_stream(Pieces { body: body.into_data_stream(), given: false, head: head.clone() });
+        let pieces = |body: Body| {
+            Body::from_stream(Pieces {
+                body: body.into_data_stream(),
+                rest: Bytes::new(),
+                given: false,
+                head: head.clone(),
+            })
+        };
         match Multipart::from_request(request.map(pieces), state).await {
             Ok(form) => Ok(Self { form, head }),
             Err(rejection) => Err(ApiError::unprocessable(rejection.body_text())),
@@ -74,13 +84,20 @@ impl Head {
     fn allow(&self, bytes: usize) {
         self.0.store(bytes, Relaxed);
     }
+    /// How many bytes the next piece may have.
+    fn piece(&self) -> usize {
+        match self.0.load(Relaxed) {
+            usize::MAX => usize::MAX,
+            left => left.min(HEAD_PIECE),
+        }
+    }
     fn take(&self, bytes: usize) {
         let left = self.0.load(Relaxed);
         if left != usize::MAX {
             self.0.store(left.saturating_sub(bytes), Relaxed);
         }
     }
-    /// Nothing may come, and more was asked for.
+    /// Nothing may come any more.
     fn spent(&self) -> bool {
         self.0.load(Relaxed) == 0
     }
@@ -89,6 +106,8 @@ impl Head {
 /// A body that after each piece is not ready once, so that its reader looks at it before it asks for more or for the end.
 struct Pieces {
     body: BodyDataStream,
+    /// What has come and is not given yet.
+    rest: Bytes,
     given: bool,
     head: Head,
 }
@@ -104,12 +123,17 @@ impl Stream for Pieces {
         if self.head.spent() {
             return Poll::Ready(Some(Err(axum::Error::new("the head of a field is too long"))));
         }
-        let next = ready!(Pin::new(&mut self.body).poll_next(cx));
-        if let Some(Ok(piece)) = &next {
-            self.given = true;
-            self.head.take(piece.len());
+        while self.rest.is_empty() {
+            match ready!(Pin::new(&mut self.body).poll_next(cx)) {
+                Some(Ok(piece)) => self.rest = piece,
+                other => return Poll::Ready(other),
+            }
         }
-        Poll::Ready(next)
+        let size = self.head.piece().min(self.rest.len());
+        let piece = self.rest.split_to(size);
+        self.head.take(size);
+        self.given = true;
+        Poll::Ready(Some(Ok(piece)))
     }
 }
 
@@ -199,6 +223,29 @@ mod tests {
         }
         // Within the bound, what precedes the first field is passed over (RFC 2046, 5.1.1).
         assert_eq!(read(&[&long, "\r\n", WHOLE]), Ok("text".to_owned()));
+    }
+
+    #[test]
+    fn pieces_of_any_size_hold_fields_of_any_size() {
+        let (one, two) = ("b".repeat(300_000), "c".repeat(500_000));
+        let body = format!("--B\r\n{HEAD}{one}\r\n--B\r\n{HEAD}{two}\r\n--B--\r\n");
+        for size in [61, 4095, 4096, 4097, 64 * 1024, 128 * 1024, body.len()] {
+            let pieces: Vec<&str> =
+                body.as_bytes().chunks(size).map(|piece| std::str::from_utf8(piece).unwrap()).collect();
+            let texts = block(async {
+                let mut form = Form::from_request(request(&pieces), &()).await.unwrap();
+                let mut texts = Vec::new();
+                while let Some(field) = form.next_field().await.unwrap() {
+                    texts.push(field.text().await.unwrap());
+                }
+                texts
+            });
+            assert!(
+                texts == [one.as_str(), two.as_str()],
+                "pieces of {size}: {:?}",
+                texts.iter().map(String::len).collect::<Vec<_>>()
+            );
+        }
     }
 
     #[test]

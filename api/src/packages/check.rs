@@ -92,7 +92,7 @@ impl Checker<'_> {
 
     fn object(&mut self, relative: &str) -> Option<Map<String, Value>> {
         let text = self.text(relative)?;
-        match serde_json::from_str::<Value>(text.trim_start_matches('\u{feff}')) {
+        match crate::values::parse::<Value>(text.trim_start_matches('\u{feff}').as_bytes()) {
             Ok(Value::Object(map)) => Some(map),
             Ok(_) => {
                 self.wrong.push(format!("{relative} is not a JSON object"));

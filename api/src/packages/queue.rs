@@ -289,7 +289,7 @@ fn remove_git(folder: &Path) -> io::Result<()> {
         let entry = entry?;
         let is_dir = entry.file_type()?.is_dir();
         if entry.file_name() == ".git" {
-            if is_dir { fs::remove_dir_all(entry.path())? } else { fs::remove_file(entry.path())? }
+            if is_dir { files::remove_tree(&entry.path())? } else { fs::remove_file(entry.path())? }
         } else if is_dir {
             remove_git(&entry.path())?;
         }

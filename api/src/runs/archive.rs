@@ -76,6 +76,9 @@ impl ArchiveError {
     }
 }
 
+/// Most folders and a name, one in another.
+const DEPTH: usize = 64;
+
 /// Unpacks into an empty folder; gives the files, sorted. On an error the folder's content is to be thrown away.
 ///
 /// Entry by entry: memory does not grow with what the archive's directory claims, and a name that is there twice is seen.
@@ -92,6 +95,10 @@ pub fn unpack(archive: &Path, into: &Path, bounds: Bounds) -> Result<Vec<String>
         let mut entry = entry?;
         let name = entry.name()?.into_owned();
         let relative = files::plain_relative(&name).ok_or_else(|| ArchiveError::UnsafePath(name.clone()))?;
+        // Folders cost no bytes of the archive's content.
+        if relative.components().count() > DEPTH {
+            return Err(ArchiveError::TooLarge(format!("an entry lies more than {DEPTH} folders deep")));
+        }
         let kind = entry.unix_mode().unwrap_or(0) & 0o170_000;
         if !matches!(kind, 0 | 0o100_000 | 0o040_000) {
             return Err(ArchiveError::Special(name));

@@ -2,6 +2,8 @@
 //! that the promise names.
 
 use super::output_schema::{Contract, Examiner};
+use crate::values;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 use std::{collections::VecDeque, path::Path};
 
@@ -80,7 +82,7 @@ fn check(mut object: Map<String, Value>, repair: RepairLevel, examiner: &Examine
 /// with a brace.
 fn objects(message: &str, most: usize, search: &mut usize) -> Vec<(Map<String, Value>, RepairLevel)> {
     let whole = message.trim();
-    if let Ok(Value::Object(object)) = serde_json::from_str(whole) {
+    if let Ok(Value::Object(object)) = values::parse(whole.as_bytes()) {
         return vec![(object, RepairLevel::None)];
     }
     let blocks: Vec<&str> =
@@ -90,7 +92,7 @@ fn objects(message: &str, most: usize, search: &mut usize) -> Vec<(Map<String, V
         .rev()
         .filter_map(|block| {
             let body = block.split_once('\n').filter(|(tag, _)| !tag.contains('{')).map_or(block, |(_, body)| body);
-            match serde_json::from_str(body.trim()) {
+            match values::parse(body.trim().as_bytes()) {
                 Ok(Value::Object(object)) => Some((object, RepairLevel::Found)),
                 _ => None,
             }
@@ -103,18 +105,25 @@ fn objects(message: &str, most: usize, search: &mut usize) -> Vec<(Map<String, V
     let (mut found, mut at) = (VecDeque::new(), 0);
     while let Some(brace) = whole.get(at..).and_then(|rest| rest.find('{')) {
         let rest = whole.get(at + brace..).unwrap_or_default();
-        let mut stream = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
+        // Its end first, which takes no memory.
+        let mut stream = serde_json::Deserializer::from_str(rest).into_iter::<IgnoredAny>();
         let (next, parsed) = match stream.next() {
-            Some(Ok(Value::Object(object))) => {
-                if found.len() == most {
-                    found.pop_front();
+            Some(Ok(_)) => {
+                let end = stream.byte_offset();
+                match values::parse(rest.get(..end).unwrap_or_default().as_bytes()) {
+                    Ok(Value::Object(object)) => {
+                        if found.len() == most {
+                            found.pop_front();
+                        }
+                        found.push_back((object, RepairLevel::Found));
+                        (end, end)
+                    }
+                    // Too deep or too large; what lies in it may not be.
+                    _ => (1, end),
                 }
-                found.push_back((object, RepairLevel::Found));
-                (stream.byte_offset(), stream.byte_offset())
             }
             Some(Err(error)) => (1, reached(rest, &error)),
-            // Nothing else begins with a brace.
-            Some(Ok(_)) | None => (1, 1),
+            None => (1, 1),
         };
         at += brace + next;
         *search = search.saturating_sub(parsed);

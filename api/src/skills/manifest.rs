@@ -4,7 +4,7 @@
 //! meaningless: an id that is no plain name, no engine left, an unknown execution mode.
 
 use super::FrontMatter;
-use crate::files::read_small_text;
+use crate::{files::read_small_text, values};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::{
@@ -120,7 +120,7 @@ impl Skill {
         let text_of = |path: PathBuf| read_small_text(&path).map_err(|source| Problem::Read { path, source });
         let front = FrontMatter::parse(&text_of(folder.join("SKILL.md"))?);
         let runner_path = folder.join("assets/runner.json");
-        let runner: Map<String, Value> = serde_json::from_str(&text_of(runner_path.clone())?)
+        let runner: Map<String, Value> = values::parse(text_of(runner_path.clone())?.as_bytes())
             .map_err(|error| Problem::Json { path: runner_path, reason: error.to_string() })?;
         Self::from_parts(folder, &runner, front, known_engines)
     }
@@ -199,7 +199,7 @@ impl Skill {
         let Some(relative) = which else { return Ok(None) };
         let path = self.path.join(relative);
         let text = read_small_text(&path).map_err(|source| Problem::Read { path: path.clone(), source })?;
-        serde_json::from_str(&text).map(Some).map_err(|error| Problem::Json { path, reason: error.to_string() })
+        values::parse(text.as_bytes()).map(Some).map_err(|error| Problem::Json { path, reason: error.to_string() })
     }
 }
 

@@ -60,7 +60,7 @@ pub fn router(app: &Shared) -> Router {
         .route("/skills/{id}/view", get(skill::view))
         .route("/skills/{id}/run", post(submit::run).layer(DefaultBodyLimit::max(largest)))
         .route("/engines", get(engines::page))
-        .route("/engines/upgrades", post(engines::upgrade))
+        .route("/engines/upgrades", post(engines::upgrade).layer(DefaultBodyLimit::max(4096)))
         .route("/engines/upgrades/{id}/status", get(engines::upgrade_part))
         .route("/engines/tui/session", get(terminal::session))
         .route("/engines/{engine}/models", get(engines::models))

@@ -117,16 +117,34 @@ fn large_bodies_share_a_room_and_small_ones_need_none() {
         stream.write_all(head.as_bytes()).unwrap();
         stream
     };
-    // Announced, not sent: their place is taken.
-    let held: Vec<TcpStream> = (0..8).map(|_| json(8 << 20)).collect();
-    let refused = awaited("a refusal", || {
-        let mut one_more = json(100 << 10);
-        one_more.write_all(&vec![b' '; 100 << 10]).unwrap();
-        Some(read_answer(one_more, "a large body")).filter(|answer| answer.status == 503)
-    });
+    // Announced, not sent: their place is taken, and one has none.
+    let mut held: Vec<TcpStream> = (0..9).map(|_| json(8 << 20)).collect();
+    for stream in &held {
+        stream.set_nonblocking(true).unwrap();
+    }
+    let answered = awaited("a refusal", || held.iter().position(|stream| stream.peek(&mut [0]).is_ok()));
+    let refused = held.swap_remove(answered);
+    refused.set_nonblocking(false).unwrap();
+    let refused = read_answer(refused, "the ninth large body");
+    assert_eq!(refused.status, 503);
     assert!(refused.json()["detail"].as_str().unwrap().contains("later"), "{}", refused.json());
     assert_eq!(worker.post("/v1/jobs", &json!({"skill_id": "demo"})).status, 200);
+    // In chunks, nobody knows how large it will be.
+    let chunked = |body: &str| {
+        let head = "POST /v1/jobs HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+        let mut stream = TcpStream::connect(worker.address).unwrap();
+        stream.write_all(format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len()).as_bytes()).unwrap();
+        read_answer(stream, "chunks").status
+    };
+    let padded = |size: usize| format!("{{\"skill_id\": \"demo\"{}}}", " ".repeat(size));
+    assert_eq!((chunked(&padded(10)), chunked(&padded(100 << 10))), (200, 503));
+    // What is no JSON is refused unread.
+    let mut other = TcpStream::connect(worker.address).unwrap();
+    let head = "POST /v1/jobs HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: multipart/form-data; boundary=B\r\ncontent-length: 900000\r\n\r\n";
+    other.write_all(head.as_bytes()).unwrap();
+    assert_eq!(read_answer(other, "a form for JSON").status, 422);
     drop(held);
+    awaited("room for chunks", || (chunked(&padded(100 << 10)) == 200).then_some(()));
     let large = json!({"skill_id": "demo", "input": {"topic": "a".repeat(1 << 20)}});
     awaited("room again", || Some(worker.post("/v1/jobs", &large)).filter(|answer| answer.status != 503));
 }
@@ -141,6 +159,19 @@ fn what_is_no_field_of_a_form_is_not_collected() {
         let answer = request(worker.address, "POST", "/v1/skill-packages/install", &kind, body.as_bytes());
         assert_eq!(answer.status, 422, "{before}");
         assert!(answer.json()["detail"].as_str().unwrap().contains("has more than"), "{}", answer.json());
+    }
+}
+
+#[test]
+fn a_form_of_two_large_files_is_taken_however_fast_it_comes() {
+    let setup = Setup::new().skill("demo");
+    let worker = setup.start();
+    let file = vec![b'a'; 3 << 20];
+    for _ in 0..5 {
+        // Neither is wanted, both are read; then what was wanted is missing.
+        let answer = worker.post_form("/v1/skill-packages/install", &[("one", &file), ("two", &file)]);
+        let told = answer.json()["detail"].to_string();
+        assert!(answer.status == 422 && told.contains("no file 'file'"), "{told}");
     }
 }
 
