@@ -133,7 +133,7 @@ async fn accept(app: &Shared, listener: &TcpListener, router: &Router, places: &
         // Without it small answers wait for the peer's acknowledgement; a refusal changes nothing else.
         let _ = stream.set_nodelay(true);
         let (app, router, owed) = (Arc::clone(app), TowerToHyperService::new(router.clone()), Owed::default());
-        let stream = Linger::new(stream, owed.clone());
+        let stream = Linger::new(stream, owed.clone()).patient(app.config.patience);
         let service = service_fn(move |request| router.call(owed.watch(request)));
         tokio::spawn(async move {
             let _place = place;

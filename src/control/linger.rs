@@ -86,6 +86,8 @@ pub struct Linger<T> {
     stream: T,
     owed: Owed,
     closing: Option<Closing>,
+    patience: Option<Duration>,
+    waiting: Option<Pin<Box<Sleep>>>,
 }
 
 #[derive(Debug)]
@@ -98,7 +100,23 @@ struct Closing {
 impl<T> Linger<T> {
     /// `owed` is the one that notes this connection's requests.
     pub fn new(stream: T, owed: Owed) -> Self {
-        Self { stream, owed, closing: None }
+        Self { stream, owed, closing: None, patience: None, waiting: None }
+    }
+
+    /// Breaks the connection when the peer takes nothing for so long: what is ready for it is held meanwhile.
+    pub fn patient(self, patience: Duration) -> Self {
+        Self { patience: Some(patience), ..self }
+    }
+
+    /// What became of a write, in view of how long the peer has been taking nothing.
+    fn taken<R>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
+        let Some(patience) = self.patience.filter(|_| written.is_pending()) else {
+            self.waiting = None;
+            return written;
+        };
+        let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(patience)));
+        ready!(waiting.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -110,7 +128,8 @@ impl<T: AsyncRead + Unpin> AsyncRead for Linger<T> {
 
 impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Linger<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.taken(cx, written)
     }
 
     fn poll_write_vectored(
@@ -118,7 +137,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Linger<T> {
         cx: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, pieces)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, pieces);
+        self.taken(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -130,7 +150,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Linger<T> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, owed, closing } = self.get_mut();
+        let Self { stream, owed, closing, .. } = self.get_mut();
         let closing = match closing {
             Some(closing) => closing,
             None => {
@@ -231,6 +251,24 @@ mod tests {
             assert!(owed.0.load(Ordering::Relaxed));
             let body = http_body_util::BodyExt::collect(request.into_body()).await.unwrap();
             assert_eq!((body.to_bytes(), owed.0.load(Ordering::Relaxed)), (Bytes::from_static(b"body"), false));
+        });
+    }
+
+    #[test]
+    fn a_peer_that_takes_nothing_is_left_and_one_that_is_slow_is_not() {
+        block(async {
+            let (client, server) = pair("").await;
+            let mut server = server.patient(Duration::from_millis(200));
+            let error = server.write_all(&vec![b'a'; 2 * ANSWER]).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+            drop(client);
+            let (mut client, server) = pair("").await;
+            let mut server = server.patient(Duration::from_secs(60));
+            let serving = tokio::spawn(async move { server.write_all(&vec![b'a'; 2 * ANSWER]).await });
+            let mut answer = Vec::new();
+            client.read_to_end(&mut answer).await.unwrap();
+            serving.await.unwrap().unwrap();
+            assert_eq!(answer.len(), 2 * ANSWER);
         });
     }
 

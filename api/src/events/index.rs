@@ -60,9 +60,12 @@ struct Attempt {
     base: u64,
 }
 
+/// Most attempts of a run: each is an open file for as long as one reads, and an agent can make files of their names.
+const ATTEMPTS: u32 = 64;
+
 fn attempts(audit: &Path) -> Vec<Attempt> {
     let (mut out, mut base) = (Vec::new(), 0);
-    for number in 1.. {
+    for number in 1..=ATTEMPTS {
         let Ok(index) = open(audit, &index_path(audit, number)) else { break };
         let count = index.metadata().map_or(0, |m| m.len() / ENTRY);
         out.push(Attempt { number, index, count, base });

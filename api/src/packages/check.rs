@@ -5,6 +5,7 @@
 use super::version;
 use crate::{
     engines::Engines,
+    excerpt::shown,
     files,
     runs::prompt_problem,
     skills::{self, FrontMatter, Mode, Skill},
@@ -48,7 +49,7 @@ pub(crate) fn top_folder(unpacked: &Path) -> Result<PathBuf, String> {
 impl Package {
     /// Checks an unpacked skill folder, the engine configurations in its assets among it; every mistake that was found.
     pub(crate) fn check(top: &Path, engines: &Engines) -> Result<Self, Vec<String>> {
-        let mut checker = Checker { top, wrong: Vec::new() };
+        let mut checker = Checker { top, wrong: Wrong::default() };
         let id = top.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if !skills::plain_name(&id) {
             checker.wrong.push(format!("the folder's name \"{id}\" is no skill id: letters, digits, '-', '_' and '.'"));
@@ -59,20 +60,41 @@ impl Package {
             None => String::new(),
         };
         checker.configs(&engines.skill_configs());
-        if checker.wrong.is_empty() {
+        if checker.wrong.0.is_empty() {
             // What the registry would say of it: nothing may be installed that is then not listed.
             match Skill::read(top, engines.names()) {
                 Ok(_) => return Ok(Self { id, version }),
                 Err(problem) => checker.wrong.push(problem.to_string()),
             }
         }
-        Err(checker.wrong)
+        Err(checker.wrong.told())
+    }
+}
+
+/// Mistakes of a package, each an excerpt of at most 1 KiB; the hundredth is the last, since a package may make a million.
+#[derive(Debug, Default)]
+struct Wrong(Vec<String>);
+
+impl Wrong {
+    const MOST: usize = 100;
+
+    fn push(&mut self, mistake: impl AsRef<str>) {
+        if self.0.len() <= Self::MOST {
+            self.0.push(shown(mistake.as_ref(), 1024));
+        }
+    }
+    fn told(mut self) -> Vec<String> {
+        if self.0.len() > Self::MOST {
+            self.0.truncate(Self::MOST);
+            self.0.push("and more".to_owned());
+        }
+        self.0
     }
 }
 
 struct Checker<'a> {
     top: &'a Path,
-    wrong: Vec<String>,
+    wrong: Wrong,
 }
 
 impl Checker<'_> {
@@ -113,7 +135,7 @@ impl Checker<'_> {
                 self.wrong
                     .push(format!("SKILL.md's front matter has the name \"{name}\", the folder is called \"{id}\""));
             }
-            None => self.wrong.push("SKILL.md has no front matter with a name".to_owned()),
+            None => self.wrong.push("SKILL.md has no front matter with a name"),
         }
     }
 
@@ -123,7 +145,7 @@ impl Checker<'_> {
             Some(given) => {
                 self.wrong.push(format!("runner.json has the id \"{given}\", the folder is called \"{id}\""));
             }
-            None => self.wrong.push("runner.json has no id".to_owned()),
+            None => self.wrong.push("runner.json has no id"),
         }
         self.schemas(runner);
         let wanted = self.words(runner, "engines");
@@ -134,7 +156,7 @@ impl Checker<'_> {
         }
         let modes = self.words(runner, "execution_modes");
         if modes.is_empty() {
-            self.wrong.push("runner.json: execution_modes is empty: name auto, interactive or both".to_owned());
+            self.wrong.push("runner.json: execution_modes is empty: name auto, interactive or both");
         }
         for mode in modes.iter().filter(|mode| Mode::named(mode).is_none()) {
             self.wrong.push(format!("runner.json: execution_modes: \"{mode}\" is neither auto nor interactive"));
@@ -177,7 +199,7 @@ impl Checker<'_> {
     fn prompts(&mut self, runner: &Map<String, Value>) {
         let Some(prompts) = runner.get("entrypoint").and_then(|entry| entry.get("prompts")) else { return };
         let Some(prompts) = prompts.as_object() else {
-            return self.wrong.push("runner.json: entrypoint.prompts is not an object".to_owned());
+            return self.wrong.push("runner.json: entrypoint.prompts is not an object");
         };
         for (engine, prompt) in prompts {
             match prompt.as_str() {
@@ -193,7 +215,7 @@ impl Checker<'_> {
 
     fn schemas(&mut self, runner: &Map<String, Value>) {
         let Some(schemas) = runner.get("schemas").and_then(Value::as_object) else {
-            return self.wrong.push("runner.json: schemas with input, parameter and output is missing".to_owned());
+            return self.wrong.push("runner.json: schemas with input, parameter and output is missing");
         };
         for key in ["input", "parameter", "output"] {
             let Some(relative) = schemas.get(key).and_then(Value::as_str) else {

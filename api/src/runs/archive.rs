@@ -168,6 +168,9 @@ struct Packed {
     sha256: String,
 }
 
+/// Most bytes of the files of a bundle; a run that leaves more has its files, and no bundle.
+const PACK_MAX: u64 = 4 << 30;
+
 /// Packs these files of `root` with a manifest; archive and manifest appear whole or not at all.
 pub fn pack(root: &Path, paths: &[String], archive: &Path, manifest: &Path) -> Result<(), ArchiveError> {
     let temporary = files::temporary(archive);
@@ -183,11 +186,14 @@ pub fn pack(root: &Path, paths: &[String], archive: &Path, manifest: &Path) -> R
 fn pack_into(root: &Path, paths: &[String], temporary: &Path, manifest: &Path) -> Result<(), ArchiveError> {
     let mut zip = ZipWriter::new(BufWriter::new(Sink::new(File::create(temporary)?)));
     let options = SimpleFileOptions::default().compression_method(zip::CompressionMethod::Deflated).large_file(false);
-    let mut lines = Vec::new();
+    let too_large = || ArchiveError::TooLarge(format!("the files have more than {PACK_MAX} bytes"));
+    let (mut lines, mut left) = (Vec::new(), PACK_MAX);
     for path in paths {
         // A file that an engine's leftover removed meanwhile is no reason to have no bundle.
         let Ok(mut file) = files::open_inside(root, path) else { continue };
         let large = file.metadata()?.len() >= u64::from(u32::MAX);
+        // Before it is read: a sparse file of terabytes costs its agent nothing.
+        left = left.checked_sub(file.metadata()?.len()).ok_or_else(too_large)?;
         zip.start_file(path, options.large_file(large))?;
         let (mut hash, mut size) = (Sha256::new(), 0u64);
         let mut buffer = vec![0; 64 * 1024];
@@ -200,6 +206,9 @@ fn pack_into(root: &Path, paths: &[String], temporary: &Path, manifest: &Path) -
             hash.update(read);
             zip.write_all(read)?;
             size += read.len() as u64;
+            if size > PACK_MAX {
+                return Err(too_large());
+            }
         }
         lines.push(Packed { path: path.clone(), size, sha256: hex(&hash.finalize()) });
     }
@@ -264,6 +273,25 @@ mod tests {
             refused(&[("a", &[1; 600], None), ("b", &[1; 600], None)], Bounds { bytes: 1000, ..WIDE }).contains("1000")
         );
         assert!(refused(&[("a", b"", None), ("b", b"", None)], Bounds { entries: 1, ..WIDE }).contains("entries"));
+    }
+
+    #[test]
+    fn folders_cost_no_bytes_and_have_a_bound() {
+        let deep = format!("{}file", "d/".repeat(DEPTH));
+        assert!(refused(&[(&deep, b"", None)], WIDE).contains("deep"));
+        let dir = tempfile::tempdir().unwrap();
+        archive(&dir.path().join("a.zip"), &[(&deep[2..], b"", None)]);
+        assert_eq!(unpack(&dir.path().join("a.zip"), &dir.path().join("out"), WIDE).unwrap(), [&deep[2..]]);
+    }
+
+    #[test]
+    fn a_sparse_file_of_terabytes_is_not_packed() {
+        let dir = tempfile::tempdir().unwrap();
+        File::create(dir.path().join("huge")).unwrap().set_len(8 << 40).unwrap();
+        let (zip, manifest) = (dir.path().join("b.zip"), dir.path().join("manifest.json"));
+        let error = pack(dir.path(), &["huge".to_owned()], &zip, &manifest).unwrap_err();
+        assert!(error.to_string().contains("more than"), "{error}");
+        assert!(!zip.exists() && !manifest.exists());
     }
 
     #[test]

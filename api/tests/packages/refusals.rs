@@ -6,6 +6,18 @@ use serde_json::{Value, json};
 type Writer = zip::ZipWriter<std::io::Cursor<Vec<u8>>>;
 
 #[test]
+fn a_package_with_a_thousand_mistakes_is_told_a_hundred() {
+    let worker = Setup::new().start();
+    let properties: serde_json::Map<String, Value> =
+        (0..1000).map(|n| (format!("p{n}"), json!({"type": "string", "x-type": "a".repeat(40)}))).collect();
+    let schema = json!({"type": "object", "properties": properties}).to_string();
+    let archive = package_with("demo", &json!({}), &[("assets/output.schema.json", Some(schema.as_str()))]);
+    let record = install(&worker, &archive);
+    let error = record["error"].as_str().unwrap();
+    assert!(error.ends_with("and more") && error.matches("x-type").count() == 100 && error.len() < 200_000, "{error}");
+}
+
+#[test]
 fn every_mistake_of_a_package_is_told_at_once() {
     let worker = Setup::new().skill("demo").start();
     let runner = json!({
