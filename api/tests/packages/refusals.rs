@@ -11,7 +11,7 @@ fn a_package_with_a_thousand_mistakes_is_told_a_hundred() {
     let properties: serde_json::Map<String, Value> =
         (0..1000).map(|n| (format!("p{n}"), json!({"type": "string", "x-type": "a".repeat(40)}))).collect();
     let schema = json!({"type": "object", "properties": properties}).to_string();
-    let archive = package_with("demo", &json!({}), &[("assets/output.schema.json", Some(schema.as_str()))]);
+    let archive = package_with("demo", &json!({}), &[("demo/assets/output.schema.json", Some(schema.as_str()))]);
     let record = install(&worker, &archive);
     let error = record["error"].as_str().unwrap();
     assert!(error.ends_with("and more") && error.matches("x-type").count() == 100 && error.len() < 200_000, "{error}");
