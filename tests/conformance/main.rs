@@ -84,14 +84,22 @@ fn main() -> ExitCode {
         .collect();
     let mut rows = Vec::new();
     for case in chosen {
-        let row: Vec<Result> = inits
-            .iter()
-            .map(|init| match (case.run)(&Context { init, mode, own: &own, folder: folder.clone(), full }) {
-                Ok(None) => Result::Pass,
-                Ok(Some(why)) => Result::Skip(why),
-                Err(why) => Result::Fail(why),
-            })
-            .collect();
+        let run = |init| match (case.run)(&Context { init, mode, own: &own, folder: folder.clone(), full }) {
+            Ok(None) => Result::Pass,
+            Ok(Some(why)) => Result::Skip(why),
+            Err(why) => Result::Fail(why),
+        };
+        let mut row: Vec<Result> = inits.iter().map(run).collect();
+        // What is a race by the model's own contract, on a busy machine either of the two may lose: dumb-init sends TERM to
+        // what is left and goes, and the kernel ends the rest. Whoever does worse does so every time.
+        for column in 1..row.len() {
+            for _ in 0..9 {
+                if !matches!(row[column], Result::Fail(_)) || !counts(&inits, &row, column) {
+                    break;
+                }
+                row[column] = run(&inits[column]);
+            }
+        }
         print_row(case, &inits, &row);
         rows.push((case, row));
     }
