@@ -1,5 +1,6 @@
 //! Files that are old or new, never torn, and paths that stay where they belong.
 
+pub use crate::tree::remove as remove_tree;
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
@@ -59,9 +60,9 @@ pub fn write_atomic_mode(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()>
     written
 }
 
-/// Pretty JSON with a newline, whole.
+/// JSON with a newline, whole; indented unless it is large.
 pub fn write_json(path: &Path, value: &impl serde::Serialize) -> io::Result<()> {
-    let mut bytes = serde_json::to_vec_pretty(value)?;
+    let mut bytes = crate::values::pretty(value)?;
     bytes.push(b'\n');
     write_atomic(path, &bytes)
 }
@@ -196,11 +197,6 @@ pub fn copy_tree(from: &Path, to: &Path) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Removes a tree; that it is not there counts as success.
-pub fn remove_tree(path: &Path) -> io::Result<()> {
-    crate::tree::remove(path)
 }
 
 #[cfg(test)]

@@ -18,7 +18,12 @@ use std::{
 type Identity = (u64, u64);
 
 /// Removes a tree; that it is not there counts as success. Links are removed, never followed.
-pub(crate) fn remove(path: &Path) -> io::Result<()> {
+pub fn remove(path: &Path) -> io::Result<()> {
+    walk(path, |_| ())
+}
+
+/// `below` is told how deep the walk is whenever it has gone down.
+fn walk(path: &Path, mut below: impl FnMut(usize)) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
@@ -30,9 +35,10 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     let mut way: Vec<(CString, Identity)> = Vec::new();
     loop {
         if let Some(name) = empty(&here)? {
-            let below = open(&here, name.as_c_str())?;
+            let inner = open(&here, name.as_c_str())?;
             way.push((name, identity(&here)?));
-            here = below;
+            here = inner;
+            below(way.len());
             continue;
         }
         let Some((name, parent)) = way.pop() else { break };
@@ -109,6 +115,23 @@ mod tests {
         assert!(!tree.exists() && fs::symlink_metadata(&tree).is_err());
         assert_eq!(fs::read_to_string(outside.join("file")).unwrap(), "kept");
         assert!(remove(&outside.join("file")).is_err(), "a file is no tree");
+    }
+
+    #[test]
+    fn a_folder_that_is_moved_meanwhile_leads_nowhere() {
+        let dir = tempfile::tempdir().unwrap();
+        let (tree, outside) = (dir.path().join("tree"), dir.path().join("outside"));
+        fs::create_dir_all(tree.join("a/b/c")).unwrap();
+        fs::create_dir_all(outside.join("kept")).unwrap();
+        let moved = walk(&tree, |depth| {
+            if depth == 3 {
+                fs::rename(tree.join("a/b"), outside.join("b")).unwrap();
+            }
+        });
+        assert!(moved.unwrap_err().to_string().contains("was moved"));
+        assert!(outside.join("kept").is_dir() && outside.join("b").is_dir());
+        remove(&tree).unwrap();
+        assert!(!tree.exists());
     }
 
     #[test]

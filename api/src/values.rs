@@ -2,8 +2,19 @@
 
 use serde::de::{DeserializeOwned, Error};
 
-/// Most values, with the names of members, of a JSON text: 18 MiB of them.
+/// Most values, with the names of members, of a JSON text: 50 MB of them at most.
 pub(crate) const VALUES_MAX: usize = 250_000;
+
+/// Bytes that one of them takes at most, on average: `[0],` is two, and an array of four.
+pub(crate) const VALUE_BYTES: usize = 200;
+/// Values up to which a text for people is indented: at a depth of a hundred the indentation is a hundred times the rest.
+const INDENTED: usize = 10_000;
+
+/// JSON for people: indented, unless it is large. The error is a value that is no JSON.
+pub(crate) fn pretty(value: &impl serde::Serialize) -> serde_json::Result<Vec<u8>> {
+    let text = serde_json::to_vec(value)?;
+    if count(&text) > INDENTED { Ok(text) } else { serde_json::to_vec_pretty(value) }
+}
 
 /// Parses a JSON text that is not larger than that.
 pub(crate) fn parse<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<T> {
@@ -61,6 +72,22 @@ mod tests {
             prop_assert!(told >= truth && told <= 2 * truth, "{told} for {truth}");
             prop_assert!(count(serde_json::to_string_pretty(&value).unwrap().as_bytes()) == told);
         }
+    }
+
+    #[test]
+    fn a_value_is_not_larger_than_is_reckoned_with() {
+        // The smallest array has room for four.
+        assert!(5 * size_of::<Value>() <= 2 * VALUE_BYTES, "{}", size_of::<Value>());
+    }
+
+    #[test]
+    fn what_is_large_is_not_indented() {
+        let deep = |width: usize| {
+            let leaves = Value::from(vec![Value::from(vec![0]); width]);
+            (0..100).fold(leaves, |inner, _| Value::from(vec![inner]))
+        };
+        let (small, large) = (pretty(&deep(10)).unwrap(), pretty(&deep(100_000)).unwrap());
+        assert!(small.contains(&b'\n') && large.len() < 600_000, "{}", large.len());
     }
 
     #[test]

@@ -61,14 +61,20 @@ impl Asset {
     }
 }
 
+/// Most bytes of a skill's own layer: parsed, they are a hundred times as many.
+const CONFIG_MAX: usize = 1 << 20;
+
 /// The error is what the file is, or is not.
 fn parse(format: Format, bytes: &[u8]) -> Result<Asset, String> {
     let object = |value: Value| match value {
         Value::Object(map) => Ok(Asset::Json(map)),
         _ => Err("is not a JSON object".to_owned()),
     };
+    if bytes.len() > CONFIG_MAX {
+        return Err(format!("has more than {CONFIG_MAX} bytes"));
+    }
     match format {
-        Format::Json => object(crate::values::parse(bytes).unwrap_or_default()),
+        Format::Json => object(crate::values::parse(bytes).map_err(|error| format!("is not JSON: {error}"))?),
         Format::Jsonc => object(Object::parse(bytes).map_err(|why| why.to_string())?.meaning()),
         Format::Toml => {
             let text = std::str::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())?;

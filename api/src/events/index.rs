@@ -7,6 +7,7 @@
 use crate::time::Millis;
 use bytes::Bytes;
 use std::{
+    cell::OnceCell,
     fs::File,
     io,
     os::unix::fs::FileExt,
@@ -51,24 +52,26 @@ fn open(audit: &Path, path: &Path) -> io::Result<File> {
     crate::files::open_inside(audit, &name)
 }
 
-/// One attempt's index, open.
-struct Attempt {
+/// One attempt's index.
+struct Attempt<'a> {
+    audit: &'a Path,
     number: u32,
-    index: File,
+    /// Opened by the first look into it: an agent can make a thousand files of these names.
+    index: OnceCell<File>,
     count: u64,
     /// Events of the attempts before.
     base: u64,
 }
 
-/// Most attempts of a run: each is an open file for as long as one reads, and an agent can make files of their names.
-const ATTEMPTS: u32 = 64;
+/// Most attempts of a run.
+const ATTEMPTS: u32 = 10_000;
 
-fn attempts(audit: &Path) -> Vec<Attempt> {
+fn attempts(audit: &Path) -> Vec<Attempt<'_>> {
     let (mut out, mut base) = (Vec::new(), 0);
     for number in 1..=ATTEMPTS {
         let Ok(index) = open(audit, &index_path(audit, number)) else { break };
         let count = index.metadata().map_or(0, |m| m.len() / ENTRY);
-        out.push(Attempt { number, index, count, base });
+        out.push(Attempt { audit, number, index: OnceCell::new(), count, base });
         base += count;
     }
     out
@@ -79,10 +82,18 @@ pub(super) fn base_of(audit: &Path, attempt: u32) -> u64 {
     attempts(audit).iter().filter(|a| a.number < attempt).map(|a| a.count).sum()
 }
 
-impl Attempt {
+impl Attempt<'_> {
+    fn index(&self) -> io::Result<&File> {
+        if let Some(index) = self.index.get() {
+            return Ok(index);
+        }
+        let index = open(self.audit, &index_path(self.audit, self.number))?;
+        Ok(self.index.get_or_init(|| index))
+    }
+
     fn entry(&self, at: u64) -> io::Result<(u64, Millis)> {
         let mut bytes = [0u8; ENTRY as usize];
-        self.index.read_exact_at(&mut bytes, at * ENTRY)?;
+        self.index()?.read_exact_at(&mut bytes, at * ENTRY)?;
         let (offset, time) = bytes.split_at(8);
         Ok((
             u64::from_le_bytes(offset.try_into().unwrap_or_default()),
@@ -126,7 +137,7 @@ pub fn page(audit: &Path, from: u64, to: u64, limit: u64) -> io::Result<Page> {
     Ok(page)
 }
 
-impl Attempt {
+impl Attempt<'_> {
     /// How many of `low..=high` fit into `room` bytes (one at least), and where the last of them ends.
     fn end_of(&self, log: &File, low: u64, high: u64, start: u64, room: u64) -> io::Result<(u64, u64)> {
         let end = |seq: u64| -> io::Result<u64> {
@@ -216,4 +227,21 @@ pub fn seq_at(audit: &Path, at: Millis) -> io::Result<u64> {
         }
     }
     Ok(attempts.last().map_or(0, |a| a.base + a.count) + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indexes_that_an_agent_made_are_not_held_open() {
+        let dir = tempfile::tempdir().unwrap();
+        for number in 1..=3000 {
+            std::fs::write(index_path(dir.path(), number), [0; 16]).unwrap();
+        }
+        let all = attempts(dir.path());
+        assert_eq!(all.iter().map(|attempt| attempt.count).sum::<u64>(), 3000);
+        assert!(all.iter().all(|attempt| attempt.index.get().is_none()));
+        assert_eq!(all.last().unwrap().entry(0).unwrap(), (0, 0));
+    }
 }

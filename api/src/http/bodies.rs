@@ -17,7 +17,7 @@ use axum::{
 use bytes::BytesMut;
 use futures_util::StreamExt;
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -83,32 +83,45 @@ fn full() -> ApiError {
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "too many large requests at once; send it again later")
 }
 
+/// The part of a request, for whoever reads its body.
+#[derive(Debug, Clone)]
+pub struct Share(Arc<Mutex<Part>>);
+
+impl Share {
+    /// As [`Part::grow`].
+    pub fn grow(&self, bytes: usize) -> Result<(), ApiError> {
+        self.part().grow(bytes)
+    }
+    fn part(&self) -> MutexGuard<'_, Part> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Refuses a large body while there is no room for it: 503, before any of it is read where its length is told.
 /// Multipart forms are streamed to the disk; who keeps some of one takes the room for that.
-pub async fn counted(State(room): State<Room>, request: Request, next: Next) -> Response {
+pub async fn counted(State(room): State<Room>, mut request: Request, next: Next) -> Response {
     let (streamed, length) = announced(&request);
-    let mut part = room.part();
     if streamed {
         return next.run(request).await;
     }
+    let share = Share(Arc::new(Mutex::new(room.part())));
+    request.extensions_mut().insert(share.clone());
     if let Some(length) = length {
-        return match part.grow(BODY_MAX.min(length)) {
+        return match share.grow(BODY_MAX.min(length)) {
             Ok(()) => next.run(request).await,
             Err(full) => full.into_response(),
         };
     }
-    let part = Arc::new(Mutex::new(part));
-    let counting = Arc::clone(&part);
+    let counting = share.clone();
     let pieces = |body: Body| {
         Body::from_stream(body.into_data_stream().map(move |piece| {
             let piece = piece?;
-            let mut part = counting.lock().unwrap_or_else(PoisonError::into_inner);
-            part.grow(piece.len()).map_err(|full| axum::Error::new(full.to_string()))?;
+            counting.grow(piece.len()).map_err(|full| axum::Error::new(full.to_string()))?;
             Ok::<Bytes, axum::Error>(piece)
         }))
     };
     let answer = next.run(request.map(pieces)).await;
-    let refused = part.lock().unwrap_or_else(PoisonError::into_inner).refused;
+    let refused = share.part().refused;
     // Whoever read it knows only that it broke.
     if refused { full().into_response() } else { answer }
 }
@@ -125,8 +138,8 @@ fn announced(request: &Request) -> (bool, Option<usize>) {
 /// Reads a body into one piece of memory: 413 for one that is too large, 408 for one that stops or never ends.
 ///
 /// Copied, since each piece of a body keeps the whole buffer alive that it was read into: 8 KiB for a byte sent alone.
-pub async fn read(request: Request) -> Result<Bytes, ApiError> {
-    let mut body = request.into_body().into_data_stream();
+pub async fn read(body: Body) -> Result<Bytes, ApiError> {
+    let mut body = body.into_data_stream();
     let reading = async {
         let mut text = BytesMut::new();
         while let Some(piece) = body.next().await {
@@ -145,6 +158,7 @@ pub async fn read(request: Request) -> Result<Bytes, ApiError> {
 #[allow(clippy::unwrap_used, reason = "tests fail by panic")]
 mod tests {
     use super::*;
+
     #[test]
     fn room_is_taken_above_a_small_size_and_given_back() {
         let room = Room::default();

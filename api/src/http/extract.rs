@@ -1,9 +1,9 @@
 //! Extractors whose refusals are `{"detail": ...}` too.
 
-use super::bodies;
+use super::bodies::{self, Share};
 use crate::{
     error::ApiError,
-    values::{self, VALUES_MAX},
+    values::{self, VALUE_BYTES, VALUES_MAX},
 };
 use axum::{
     Json,
@@ -29,15 +29,17 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         if let Err(JsonRejection::MissingJsonContentType(other)) = Json::<Fields<T>>::from_request(empty, state).await {
             return Err(ApiError::unprocessable(other.body_text()));
         }
-        let text = bodies::read(Request::from_parts(parts.clone(), body)).await?;
-        if values::count(&text) > VALUES_MAX {
-            let told = format!("the body has more than {} values; send what is large as a file", VALUES_MAX);
+        let text = bodies::read(body).await?;
+        let count = values::count(&text);
+        if count > VALUES_MAX {
+            let told = format!("the body has more than {VALUES_MAX} values; send what is large as a file");
             return Err(ApiError::too_large(told));
         }
-        let request = Request::from_parts(parts, text.into());
-        let Json(Fields(value)) = Json::<Fields<T>>::from_request(request, state)
-            .await
-            .map_err(|rejection| ApiError::unprocessable(rejection.body_text()))?;
+        if let Some(share) = parts.extensions.get::<Share>() {
+            share.grow(count * VALUE_BYTES)?;
+        }
+        let Json(Fields(value)) =
+            Json::<Fields<T>>::from_bytes(&text).map_err(|rejection| ApiError::unprocessable(rejection.body_text()))?;
         Ok(Self(value))
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     management,
     runs::{RunFolder, Stream},
     store::{Kind, Request, Run, RunStatus},
+    values,
 };
 use axum::{
     extract::Path,
@@ -109,7 +110,13 @@ fn of_kind(kind: Kind) -> &'static str {
 }
 
 fn pretty(value: &serde_json::Value) -> Option<String> {
-    value.as_object().is_some_and(|map| !map.is_empty()).then(|| format!("{value:#}"))
+    value.as_object().is_some_and(|map| !map.is_empty()).then(|| text(value))
+}
+
+/// As it is for people.
+fn text(value: &serde_json::Value) -> String {
+    // A value of JSON is JSON.
+    String::from_utf8(values::pretty(value).unwrap_or_default()).unwrap_or_default()
 }
 
 /// The result as it is for people: pretty, or cut where it is very large. Blocking.
@@ -118,7 +125,7 @@ fn result(folder: &RunFolder) -> Option<String> {
         return Some("…".to_owned());
     }
     let value = folder.read_result().ok()?;
-    Some(format!("{:#}", value.get("data").filter(|data| !data.is_null()).unwrap_or(&value)))
+    Some(text(value.get("data").filter(|data| !data.is_null()).unwrap_or(&value)))
 }
 
 /// `GET /ui/runs/{id}/view?path=`.

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     error::{ApiError, ApiResult},
     http::{
+        bodies::Part,
         form as multipart,
         upload::{self, Received},
     },
@@ -28,12 +29,14 @@ use std::{collections::BTreeMap, fs::File, io, path::PathBuf, sync::Arc};
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 /// What came.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Sent {
     text: BTreeMap<String, String>,
     files: Received,
     /// The input's key and the name in the archive.
     names: BTreeMap<String, String>,
+    /// The memory that the text takes.
+    part: Part,
 }
 
 /// The handler.
@@ -79,7 +82,9 @@ pub(super) async fn run(visit: Visit, Path(id): Path<String>, data: multipart::F
 
 async fn receive(visit: &Visit, form: &Form, mut data: multipart::Form) -> ApiResult<Sent> {
     let (folder, mut files_left) = (visit.app.config.requests_dir(), visit.app.config.upload_max);
-    let (mut sent, mut text_left, mut part) = (Sent::default(), FORM_TEXT, visit.app.room.part());
+    let mut text_left = FORM_TEXT;
+    let mut sent =
+        Sent { text: BTreeMap::new(), files: Received::default(), names: BTreeMap::new(), part: visit.app.room.part() };
     while let Some(mut field) = data.next_field().await? {
         let name = field.name().unwrap_or_default().to_owned();
         let Some(file_name) = field.file_name().map(str::to_owned) else {
@@ -89,7 +94,7 @@ async fn receive(visit: &Visit, form: &Form, mut data: multipart::Form) -> ApiRe
                 text_left = text_left.checked_sub(chunk.len() as u64).ok_or_else(|| {
                     ApiError::too_large(format!("the form holds more than {FORM_TEXT} bytes of text"))
                 })?;
-                part.grow(chunk.len())?;
+                sent.part.grow(chunk.len())?;
                 text.extend_from_slice(&chunk);
             }
             sent.text.insert(name, String::from_utf8_lossy(&text).into_owned());

@@ -129,6 +129,9 @@ fn large_bodies_share_a_room_and_small_ones_need_none() {
     assert_eq!(refused.status, 503);
     assert!(refused.json()["detail"].as_str().unwrap().contains("later"), "{}", refused.json());
     assert_eq!(worker.post("/v1/jobs", &json!({"skill_id": "demo"})).status, 200);
+    // Few bytes, and many values.
+    let many = json!({"skill_id": "demo", "input": {"topic": vec![vec![0]; 5000]}});
+    assert_eq!(worker.post("/v1/jobs", &many).status, 503);
     // In chunks, nobody knows how large it will be.
     let chunked = |body: &str| {
         let head = "POST /v1/jobs HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
